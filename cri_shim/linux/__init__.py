@@ -1,0 +1,1 @@
+"""Linux as the rest of cri-shim needs it: thin, typed, no policy."""

@@ -1,0 +1,76 @@
+"""Files written so that a crash leaves the old or the new, and trees removed with what is mounted in them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+import time
+from typing import Final
+
+from cri_shim import errors
+from cri_shim.linux import mountinfo, mounts
+
+_TRIES: Final = 10
+_FIRST_PAUSE: Final = 0.005  # seconds, doubling: 5 s in all, as long as a dying shim may hold a mount
+
+
+def write_atomic(path: str, data: bytes, mode: int) -> None:
+    """Replace `path` by a file of `data` with permissions `mode`, synced to disk before it gets the name.
+
+    Raises `OSError`; the old file is then as it was.
+    """
+    temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{secrets.token_hex(6)}")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with open(fd, "wb") as file:
+            os.fchmod(fd, mode)
+            file.write(data)
+            file.flush()
+            os.fsync(fd)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def remove_tree(path: str) -> None:
+    """Remove the file or directory `path` and all in it, unmounting first what is mounted there; missing is fine.
+
+    What a mount shows is never deleted: if one can't be unmounted, nothing is, and `errors.FailedPrecondition` names
+    it. A busy directory is tried again for a few seconds.
+    """
+    real = os.path.join(os.path.realpath(os.path.dirname(path) or "."), os.path.basename(path))
+    for attempt in range(_TRIES):
+        try:
+            unmount_below(real)
+            _remove(real)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno != errno.EBUSY or attempt == _TRIES - 1:
+                raise
+            time.sleep(_FIRST_PAUSE * 2**attempt)
+        else:
+            return
+
+
+def unmount_below(real_path: str) -> None:
+    """Unmount whatever is mounted at `real_path` (no links in it) and below, last mounted first."""
+    for _ in range(_TRIES):
+        targets = [point.target for point in mountinfo.read() if mounts.is_below(point.target, real_path)]
+        if not targets:
+            return
+        for target in reversed(targets):
+            mounts.unmount(target)
+    raise errors.FailedPrecondition(f"{targets[-1]} can't be unmounted; {real_path} is left as it is")
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
