@@ -6,6 +6,7 @@ when something is to be said about a value: a second pass over the text, one sta
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from dataclasses import dataclass, field
@@ -22,7 +23,12 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 def written(key: str) -> str:
     """One key as TOML spells it: bare where it can be, else in quotes."""
-    return key if _BARE.fullmatch(key) else '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return key if _BARE.fullmatch(key) else quoted(key)
+
+
+def quoted(text: str) -> str:
+    """A text as a TOML basic string: JSON's escapes, and one more for DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 @dataclass(frozen=True)

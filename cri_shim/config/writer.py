@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import json
 import math
 import typing
 from collections.abc import Mapping
 
 from cri_shim.config.durations import Seconds, render
 from cri_shim.config.loader import PLUGINS
-from cri_shim.config.source import written
+from cri_shim.config.source import quoted, written
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +86,7 @@ def _inline(value: object) -> str:  # noqa: PLR0911  (one line per kind of TOML 
         case bool():
             return "true" if value else "false"
         case str():
-            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+            return quoted(value)
         case float() if not math.isfinite(value):
             return str(value)  # nan, inf and -inf are TOML's spellings, too
         case int() | float():
