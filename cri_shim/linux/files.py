@@ -17,9 +17,10 @@ _TRIES: Final = 10
 _FIRST_PAUSE: Final = 0.005  # seconds, doubling: 5 s in all, as long as a dying shim may hold a mount
 
 
-def write_atomic(path: str, data: bytes, mode: int) -> None:
+def write_atomic(path: str, data: bytes, mode: int, *, durable: bool = True) -> None:
     """Replace `path` by a file of `data` with permissions `mode`, synced to disk before it gets the name.
 
+    Without `durable` it isn't synced: whole for every reader and after our own death, but not after a power cut.
     Raises `OSError`; the old file is then as it was.
     """
     temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{secrets.token_hex(6)}")
@@ -29,7 +30,8 @@ def write_atomic(path: str, data: bytes, mode: int) -> None:
             os.fchmod(fd, mode)
             file.write(data)
             file.flush()
-            os.fsync(fd)
+            if durable:
+                os.fsync(fd)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

@@ -11,15 +11,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cri_shim import errors
-from cri_shim.linux import mount_options, mountinfo, own_thread, syscalls
+from cri_shim.linux import mount_options, own_thread, syscalls
 from cri_shim.linux.mountinfo import MountPoint, Propagation
+from cri_shim.linux.mountinfo import read as mountinfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from cri_shim.linux.mount_options import MountOptions
 
-__all__ = ["Mount", "MountPoint", "Propagation", "is_mountpoint", "mount", "propagation_of", "temporary", "unmount"]
+__all__ = [
+    "Mount",
+    "MountPoint",
+    "Propagation",
+    "is_mountpoint",
+    "mount",
+    "mountinfo",
+    "propagation_of",
+    "temporary",
+    "unmount",
+]
 
 _HELPERS: Final = ("fuse.", "fuse3.")
 
@@ -78,7 +89,7 @@ def is_mountpoint(path: str) -> bool:
         return False
     if known is not None:
         return known
-    return os.path.realpath(path) in {point.target for point in mountinfo.read()}
+    return os.path.realpath(path) in {point.target for point in mountinfo()}
 
 
 def propagation_of(path: str) -> Propagation:
@@ -87,7 +98,7 @@ def propagation_of(path: str) -> Propagation:
     Raises `FileNotFoundError` when the path does not exist.
     """
     real = os.path.realpath(path, strict=True)
-    return covering(mountinfo.read(), real).propagation
+    return covering(mountinfo(), real).propagation
 
 
 def covering(points: Sequence[MountPoint], real_path: str) -> MountPoint:
