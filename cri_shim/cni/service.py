@@ -131,11 +131,12 @@ class Cni:
 
         `result_known` says that `add` once succeeded for it. May be repeated; what is gone already is fine, the
         namespace included. All networks are tried; then `errors.CriError` is raised if a plugin failed or couldn't be
-        had: to be called again. If there is neither a record of the pod nor a configuration, there is nothing to
-        detach, but if the result is known, that is an error.
+        had: to be called again. A pod that has neither record nor namespace has been detached before: its present
+        networks are told once more, but their failure is none. One that has a result and a namespace, but no record,
+        is an error if there is no configuration either.
         """
         attached = await anyio.to_thread.run_sync(self._attached, attachment, result_known)
-        if not attached and result_known:
+        if not attached and result_known and await anyio.to_thread.run_sync(netns.is_netns, attachment.netns):
             raise errors.Unknown(
                 f"pod {attachment.container_id} can't be detached from its network: there is neither the record of "
                 f"how it was attached, nor a configuration to go by: {self.status().message}"
@@ -216,7 +217,8 @@ class Cni:
         seen = {(one.chain.network.name, one.chain.ifname) for one in recorded}
         present = replace(attachment, netns=_if_there(attachment.netns))
         rest = [one for one in self._chains(present) if (one.network.name, one.ifname) not in seen]
-        return recorded + [_Attached(one, b"", complete=result_known, matters=result_known) for one in rest]
+        matters = result_known and bool(present.netns)  # else it has most likely been detached already
+        return recorded + [_Attached(one, b"", complete=matters, matters=matters) for one in rest]
 
     def _recorded(self, attachment: Attachment) -> list[_Attached]:
         path = _if_there(attachment.netns)

@@ -19,14 +19,13 @@ import threading
 from typing import Final
 
 from cri_shim import errors
-from cri_shim.linux import own_thread, syscalls
+from cri_shim.linux import own_thread, pinned, syscalls
 
 _SIOCGIFFLAGS: Final = 0x8913
 _SIOCSIFFLAGS: Final = 0x8914
 _SIOCGIFADDR: Final = 0x8915
 _IFF_UP: Final = 0x1
 _IFREQ: Final = "16sh22x"  # struct ifreq with ifr_flags (netdevice(7)): 40 bytes
-_STACKED: Final = 16  # mounts on one file; more than one only if something went wrong before
 
 
 def new_path(directory: str) -> str:
@@ -49,7 +48,7 @@ async def remove(path: str) -> None:
 
     Processes inside keep it alive; it ends with the last of them.
     """
-    await own_thread.call_async(_remove, path)
+    await own_thread.call_async(pinned.unpin, path)
 
 
 def is_netns(path: str) -> bool:
@@ -65,40 +64,17 @@ async def loopback_up(path: str) -> tuple[str, ...]:
 
     Raises `errors.NotFound` when there is no such namespace.
     """
-    return await own_thread.call_async(_loopback_up, path)
+    return await own_thread.call_async(bring_loopback_up, path)
 
 
 def _create(path: str) -> None:
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
-    except FileExistsError as error:
-        raise errors.AlreadyExists(f"network namespace {path} exists already") from error
-    try:
-        syscalls.unshare(syscalls.CLONE_NEWNET)
-        _set_up("lo")
-        own = f"/proc/self/task/{threading.get_native_id()}/ns/net"
-        syscalls.mount(own, path, "none", syscalls.MS_BIND, "")
-    except BaseException:
-        os.unlink(path)
-        raise
+    syscalls.unshare(syscalls.CLONE_NEWNET)
+    _set_up("lo")
+    pinned.pin(f"/proc/self/task/{threading.get_native_id()}/ns/net", path)
 
 
-def _remove(path: str) -> None:
-    for _ in range(_STACKED):
-        try:
-            syscalls.umount2(path, syscalls.MNT_DETACH | syscalls.UMOUNT_NOFOLLOW)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            if error.errno != errno.EINVAL:  # EINVAL: nothing is mounted there any more
-                raise
-            break
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-
-
-def _loopback_up(path: str) -> tuple[str, ...]:
+def bring_loopback_up(path: str) -> tuple[str, ...]:
+    """`loopback_up` for a thread of its own, which is in the namespace from then on."""
     _enter(path)
     _set_up("lo")
     return tuple(_loopback_addresses())

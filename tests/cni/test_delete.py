@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import anyio
 import pytest
 
 from cri_shim import errors
@@ -142,6 +143,21 @@ async def test_an_add_cut_short_is_deleted_by_its_record(node):
     assert node.cached() == {}
 
 
+@pytest.mark.parametrize("moment", [0.0, 0.005, 0.01, 0.02, 0.04, 0.06])
+async def test_an_add_cancelled_at_any_moment_is_deleted_by_its_record(node, moment):
+    state = node.root / "state"
+    node.conflist("first", "second")
+    for name in ("first", "second"):
+        node.plugin(name, ADD=f"touch {state}/{name}.made; sleep 0.02;" + node.answer(node.result()))
+        node.plugin(name, DEL=f"rm -f {state}/{name}.made")
+    cni = await node.loaded()
+    with anyio.move_on_after(moment):
+        await cni.add(node.attachment())
+    await cni.delete(node.attachment(), result_known=False)
+    assert not list(state.glob("*.made"))
+    assert node.cached() == {}
+
+
 async def test_the_failure_to_delete_what_was_begun_is_told_though_no_result_is_known(node):
     node.conflist("p")
     node.plugin("p", ADD=node.failure("half done"), DEL=node.failure("unreachable"))
@@ -166,6 +182,16 @@ async def test_a_pod_whose_record_is_lost_is_deleted_with_the_present_configurat
     cni = await node.loaded()
     with pytest.raises(PluginError, match="unreachable"):
         await cni.delete(node.attachment(), result_known=True)
+
+
+async def test_a_pod_detached_before_needs_neither_plugins_nor_configuration_to_be_detached_again(node, attached):
+    attachment = node.attachment()
+    await attached.delete(attachment, result_known=True)
+    node.netns = "gone"
+    node.plugin("bridge", DEL=node.failure("unreachable"))
+    await attached.delete(attachment, result_known=True)
+    (node.root / "conf/10-net.conflist").unlink()
+    await (await node.loaded()).delete(attachment, result_known=True)
 
 
 async def test_without_record_and_configuration_only_a_known_result_is_an_error(node):
