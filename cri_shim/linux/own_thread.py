@@ -6,8 +6,8 @@ and ends.
 
 from __future__ import annotations
 
+import _thread
 import asyncio
-import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -55,5 +55,5 @@ def _start(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Fu
         except BaseException as error:  # noqa: BLE001  (it is raised again where the result is awaited)
             outcome.set_exception(error)
 
-    threading.Thread(target=run, name=f"own:{getattr(function, '__name__', 'call')}", daemon=True).start()
+    _thread.start_new_thread(run, ())  # threading.Thread.start() would wait for it to run, and so hold up the loop
     return outcome

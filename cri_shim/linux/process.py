@@ -1,8 +1,8 @@
 """Running a short program: CNI plugins, hooks, `modprobe`.
 
 Neither asyncio's nor uvloop's subprocesses are used: the first spends milliseconds of the loop's time on each start,
-the second forks, which grows with our size. `posix_spawn` shares memory with the child until its exec, a pidfd tells
-the loop of its end, and both work the same on either loop.
+the second forks, which grows with our size. `posix_spawn`, in a thread, shares memory with the child until its exec; a
+pidfd tells the loop of its end; and both work the same on either loop.
 
 A child leads a session of its own, so that it can be killed together with all that it started. Standard input is a
 file in memory: a program that never reads it can't stall us.
@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from cri_shim import errors
-from cri_shim.linux import own_thread, syscalls
+from cri_shim.linux import own_thread
+from cri_shim.linux.spawn import spawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +31,6 @@ _CHUNK: Final = 64 << 10
 _KILL_GRACE: Final = 2.0  # seconds that a killed child may take to go; in a hung file system it can't at all
 _QUOTED: Final = 1000
 _LINGER: Final = 1.0  # seconds that output is waited for after the end, if a grandchild holds it open
-_RESTORED = (signal.SIGPIPE, signal.SIGXFSZ)  # Python ignores these, and exec would hand that on
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,24 +174,18 @@ async def _start(
     cwd: str | None,
     outputs: tuple[_Output, _Output],
 ) -> _Child:
+    pids: list[int] = []
     with _standard_input(stdin) as fd:
-        actions = [
-            (os.POSIX_SPAWN_DUP2, fd, 0),
-            *((os.POSIX_SPAWN_DUP2, output.write_end, number) for number, output in enumerate(outputs, 1)),
-        ]
-
-        def spawn() -> int:
-            if cwd is not None:
-                syscalls.unshare(syscalls.CLONE_FS)  # the working directory becomes this thread's own
-                os.chdir(cwd)
-            return os.posix_spawn(
-                argv[0], list(argv), env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_RESTORED
-            )
-
-        pid = spawn() if cwd is None else await own_thread.call_async(spawn)
+        fds = (fd, *(output.write_end for output in outputs))
+        try:
+            await own_thread.call_async(lambda: pids.append(spawn(argv, env, fds, cwd)))
+        except asyncio.CancelledError:
+            for pid in pids:
+                await _Child(pid).kill_group()
+            raise
     for output in outputs:
         output.child_has_it()
-    return _Child(pid)
+    return _Child(pids[0])
 
 
 @contextlib.contextmanager
