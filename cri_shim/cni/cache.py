@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from cri_shim import errors
 from cri_shim.cni.attachment import POD_ID_ARGUMENT, Attachment
 from cri_shim.linux import files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from cri_shim.cni.network import Network
 
@@ -65,13 +66,16 @@ class CachedAttachment:
 
 
 class Cache:
-    """The directory `<directory>/results`. Its methods block: call them in a thread."""
+    """The directory `<directory>/results`.
+
+    Its methods block: call them in a thread. They raise `errors.Unknown` when the disk refuses.
+    """
 
     def __init__(self, directory: str = CACHE_DIR) -> None:
         self._results = os.path.join(directory, "results")
 
     def write(self, network: Network, attachment: Attachment, ifname: str, result: bytes = b"") -> None:
-        """Note that `attachment` is being added to `network` or, with `result`, has been. Raises `OSError`."""
+        """Note that `attachment` is being added to `network` or, with `result`, has been."""
         record = _Record(
             kind=_KIND,
             container_id=attachment.container_id,
@@ -83,14 +87,16 @@ class Cache:
             capability_args=dict(attachment.capabilities) or None,
             result=msgspec.Raw(result) if result else _NOTHING,
         )
-        os.makedirs(self._results, mode=0o700, exist_ok=True)
         path = self._path(network.name, attachment.container_id, ifname)
-        files.write_atomic(path, msgspec.json.encode(record), 0o600, durable=False)
+        with _named(path):
+            os.makedirs(self._results, mode=0o700, exist_ok=True)
+            files.write_atomic(path, msgspec.json.encode(record), 0o600, durable=False)
 
     def remove(self, network: str, container_id: str, ifname: str) -> None:
         """Forget an attachment; a missing one is fine."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path(network, container_id, ifname))
+        path = self._path(network, container_id, ifname)
+        with _named(path), contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
 
     def of(self, container_id: str) -> list[CachedAttachment]:
         """The attachments of one pod, by interface name."""
@@ -106,16 +112,18 @@ class Cache:
         return os.path.join(self._results, f"{network}-{container_id}-{ifname}")
 
     def _names(self) -> list[str]:
-        try:
+        with _named(self._results), contextlib.suppress(FileNotFoundError):
             return sorted(name for name in os.listdir(self._results) if not name.startswith("."))
-        except FileNotFoundError:
-            return []
+        return []
 
     def _read(self, name: str) -> CachedAttachment | None:
+        path = os.path.join(self._results, name)
+        data = b""
+        with _named(path), contextlib.suppress(FileNotFoundError, IsADirectoryError), open(path, "rb") as file:
+            data = file.read()
         try:
-            with open(os.path.join(self._results, name), "rb") as file:
-                record = msgspec.json.decode(file.read(), type=_Record)
-        except (FileNotFoundError, IsADirectoryError, msgspec.DecodeError):
+            record = msgspec.json.decode(data, type=_Record)
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return None
         if record.kind != _KIND or not record.network_name or not record.if_name:
             return None
@@ -130,3 +138,11 @@ class Cache:
             arguments=record.cni_args or (),
             capabilities=record.capability_args or {},
         )
+
+
+@contextlib.contextmanager
+def _named(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise errors.Unknown(f"the record of CNI attachments {path}: {error.strerror}") from error

@@ -6,6 +6,7 @@ one that is wrong fails the whole.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -31,7 +32,7 @@ class NothingConfigured(ConfigurationError):  # noqa: N818  (a state, as much as
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What tells one state of the directory from another: names, sizes, times and inodes of the files that count."""
+    """What tells one state of the directory from another: its entries' names, sizes, times and inodes."""
 
     files: tuple[tuple[str, int, int, int], ...]
 
@@ -51,15 +52,24 @@ def load(directory: str, max_conf_num: int) -> tuple[Network, ...]:
 
 
 def fingerprint(directory: str) -> Fingerprint:
-    """The directory's present state; a missing directory's is that of an empty one. Raises nothing."""
-    found = []
-    try:
-        for path in _paths(directory):
-            status = os.stat(path)
-            found.append((path, status.st_size, status.st_mtime_ns, status.st_ino))
-    except (OSError, ConfigurationError):
-        found.append((directory, -1, -1, -1))
+    """The directory's present state, plugins' own files in directories below it included. Raises nothing: what can't
+    be looked at is a state, too.
+    """
+    found = [_look(directory)]
+    with contextlib.suppress(OSError), os.scandir(directory) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            found.append(_look(entry.path))
+            if entry.is_dir(follow_symlinks=False):
+                found.extend(_look(os.path.join(entry.path, name)) for name in sorted(os.listdir(entry.path)))
     return Fingerprint(tuple(found))
+
+
+def _look(path: str) -> tuple[str, int, int, int]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return path, -1, -1, -1
+    return path, status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def _paths(directory: str) -> list[str]:

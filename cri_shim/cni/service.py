@@ -167,10 +167,7 @@ class Cni:
             self._record(chain)
 
     def _record(self, chain: Chain, answer: bytes = b"") -> None:
-        try:
-            self._cache.write(chain.network, chain.attachment, chain.ifname, answer)
-        except OSError as error:
-            raise errors.Unknown(f"the record of a CNI attachment can't be written: {error}") from error
+        self._cache.write(chain.network, chain.attachment, chain.ifname, answer)
 
     async def _add_all(self, chains: Sequence[Chain]) -> list[PluginResult]:
         """Each chain runs to its end, whatever becomes of the others, unless they are to go one by one."""

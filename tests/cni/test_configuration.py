@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,12 @@ from cri_shim import errors
 from cri_shim.cni import directory, network, readiness, versions, watch
 
 GOOD = {"cniVersion": "1.0.0", "name": "net", "plugins": [{"type": "p"}]}
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def anyio_backend(request):
+    """Both loops: inotify is at home on neither."""
+    return "asyncio", {"loop_factory": uvloop.new_event_loop} if request.param == "uvloop" else {}
 
 
 def load(node, max_conf_num=1):
@@ -272,6 +279,14 @@ class TestWatching:
             await anyio.sleep(0.1)
             assert not cni.networks
             assert await becomes(lambda: cni.status().ready)
+
+    async def test_a_changed_file_of_a_single_plugin_is_seen_at_the_next_question(self, node, monkeypatch):
+        monkeypatch.setattr(readiness, "_FRESH", 0.05)
+        node.conflist("a")
+        (node.root / "conf/net").mkdir()
+        async with watched(await node.loaded()) as cni:
+            (node.root / "conf/net/1.conf").write_text('{"type": "b"}')
+            assert await becomes(lambda: cni.status() and len(cni.networks[0].plugins) == 2)
 
 
 class TestStatus:

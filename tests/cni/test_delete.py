@@ -221,6 +221,14 @@ async def test_a_pod_that_containerd_attached_loses_its_loopback_record_without_
     assert node.cached() == {}
 
 
+async def test_a_record_that_cannot_be_read_is_named(node, attached):
+    results = node.root / "cache/results"
+    (results / "net-abc-eth0").unlink()
+    (results / "net-abc-eth0").symlink_to("net-abc-eth0")
+    with pytest.raises(errors.Unknown, match=r"results/net-abc-eth0: Too many levels of symbolic links"):
+        await attached.delete(node.attachment(), result_known=True)
+
+
 async def test_other_pods_and_files_that_are_no_records_are_left_alone(node, attached):
     await attached.add(node.attachment("abcd"))
     (node.root / "cache/results/x-abc-eth0").write_text("{}")
