@@ -1,0 +1,62 @@
+"""A container's stdout or stderr on its way from the FIFO to the log and to whoever listens."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cri_shim.stdio.cri_log import LineFormatter, timestamp
+from cri_shim.stdio.pump import READ_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cri_shim.stdio.log_writer import LogWriter
+    from cri_shim.stdio.subscription import Stream, Subscription
+
+
+@dataclass(eq=False)
+class Outlet:
+    """One open read end. Belongs to the pump's thread from the moment it is watched."""
+
+    stream: Stream
+    fd: int
+    writer: LogWriter | None  # None: what is said is not kept
+    line_limit: int
+    listeners: list[Subscription]
+    ended: Callable[[Outlet], None]
+    refused: Callable[[], None]  # the disk took less than all
+    _lines: LineFormatter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._lines = LineFormatter(self.stream, self.line_limit)
+
+    def advance(self) -> int:
+        """Move one buffer; 0 at the end, when what is left of the last line has been written and the FIFO closed."""
+        data = os.read(self.fd, READ_BYTES)
+        if not data:
+            self.close()
+            self.ended(self)
+            return 0
+        if self.writer is not None:
+            self._write(self.writer, self._lines.feed(data, timestamp(time.time_ns())))
+        for listener in self.listeners:
+            listener.offer(self.stream, data)
+        return len(data)
+
+    def close(self) -> None:
+        """Write the unfinished line and let go of the FIFO; a reader that comes later goes on behind it."""
+        if self.fd < 0:
+            return
+        if self.writer is not None:
+            self._write(self.writer, self._lines.finish(timestamp(time.time_ns())))
+        os.close(self.fd)
+        self.fd = -1
+
+    def _write(self, writer: LogWriter, records: bytes) -> None:
+        if records:
+            writer.write(records)
+            if not writer.flushed:
+                self.refused()
