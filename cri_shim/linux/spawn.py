@@ -7,6 +7,7 @@ The C library's two objects are opaque; they are given room to spare (glibc and 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 from typing import TYPE_CHECKING, Final
@@ -61,6 +62,10 @@ def _restore_signals(attributes: ctypes.Array[ctypes.c_char]) -> None:
 
 
 def _strings(values: Sequence[str]) -> ctypes.Array[ctypes.c_char_p]:
+    """A C array of C strings; one that a zero byte would cut short is refused."""
+    for value in values:
+        if "\0" in value:
+            raise OSError(errno.EINVAL, f"a zero byte in {value!r}")
     return (ctypes.c_char_p * (len(values) + 1))(*map(os.fsencode, values), None)
 
 

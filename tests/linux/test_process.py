@@ -100,6 +100,11 @@ async def test_a_missing_program_is_an_os_error(tmp_path):
         await process.run([str(tmp_path / "none")], env={}, timeout=1)
 
 
+async def test_a_zero_byte_is_refused_and_not_cut_at():
+    with pytest.raises(OSError, match="a zero byte in"):
+        await shell("true", env={"A": "b\0c"})
+
+
 async def test_a_timeout_kills_the_whole_group_and_says_what_was_written(tmp_path):
     pids = tmp_path / "pids"
     with pytest.raises(errors.DeadlineExceeded, match=r"did not end within 0.3 s.*it last wrote: stuck"):
