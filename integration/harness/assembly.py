@@ -1,0 +1,100 @@
+"""A whole node: root file system, registry with images, containerd, and one or both CRI implementations."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from integration.harness import rootfs
+from integration.harness.containerd import MAIN, PEER, Containerd, write_network
+from integration.harness.errors import HarnessError
+from integration.harness.node import Bind, Node, NodePlan
+from integration.harness.registry import Registry
+from integration.harness.shim import Shim, source_binds
+from integration.images import build as images
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+__all__ = ["RunningNode", "running_node"]
+
+
+@dataclass(frozen=True)
+class RunningNode:
+    """A node with what runs in it; `shim` and `peer` are there when they were asked for."""
+
+    node: Node
+    registry: Registry
+    containerd: Containerd
+    shim: Shim | None
+    peer: Containerd | None
+
+    @property
+    def shim_endpoint(self) -> str:
+        """cri-shim's CRI endpoint, for any client on the host."""
+        if self.shim is None:
+            raise HarnessError("this node runs no cri-shim")
+        return f"unix://{self.shim.socket}"
+
+    @property
+    def peer_endpoint(self) -> str:
+        """The CRI endpoint of containerd's own plugin, for any client on the host."""
+        if self.peer is None:
+            raise HarnessError("this node runs no containerd with its own CRI")
+        return f"unix://{self.peer.socket}"
+
+    def logs(self) -> dict[str, str]:
+        """The end of each daemon's log."""
+        daemons = [self.registry.daemon, self.containerd.daemon]
+        daemons += [one.daemon for one in (self.shim, self.peer) if one is not None]
+        return {daemon.log: daemon.log_end() for daemon in daemons}
+
+
+@contextlib.contextmanager
+def running_node(
+    *,
+    shim: bool = True,
+    peer: bool = False,
+    wheel: Path | None = None,
+    binds: Sequence[Bind] = (),
+    shim_arguments: Sequence[str] = (),
+    shim_environment: Mapping[str, str] | None = None,
+    more_config: str = "",
+) -> Iterator[RunningNode]:
+    """Start a node with a registry and containerd, `shim` or `peer` or both; it is gone at the end.
+
+    cri-shim runs from `wheel` (or $CRI_SHIM_WHEEL) when there is one, else from the source tree. `more_config` is TOML
+    added to the configuration of everybody. Raises `HarnessError` when the machine can't, or something doesn't start.
+    """
+    wheel = wheel or (Path(os.environ["CRI_SHIM_WHEEL"]) if os.environ.get("CRI_SHIM_WHEEL") else None)
+    layers = rootfs.with_wheel(wheel) if wheel else rootfs.python()
+    shown = (*binds, *(() if wheel else source_binds()))
+    with Node.start(NodePlan(layers=(images.layer(), *layers), binds=shown)) as node:
+        write_network(node)
+        running = RunningNode(
+            node=node,
+            registry=Registry(node),
+            containerd=Containerd(node, MAIN, more=more_config),
+            shim=Shim(node, from_wheel=wheel is not None, arguments=shim_arguments, environment=shim_environment)
+            if shim
+            else None,
+            peer=Containerd(node, PEER, more=more_config) if peer else None,
+        )
+        _start(running)
+        yield running
+
+
+def _start(running: RunningNode) -> None:
+    """Start everything, what doesn't wait for another at once."""
+    first = [running.registry.daemon, running.containerd.daemon]
+    if running.peer:
+        first.append(running.peer.daemon)
+    for daemon in first:
+        daemon.begin()
+    for daemon in first:
+        daemon.ready()
+    if running.shim:
+        running.shim.daemon.start()

@@ -1,0 +1,91 @@
+"""The node's cgroups on the host: one below the harness's own group in each hierarchy, so that its limits hold.
+
+cgroups(7). In v1 a group may hold processes and groups at once. In v2 it may not, save the root of a hierarchy: there
+the node's processes live in the leaf `init`, and the controllers are handed to its siblings.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import time
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from integration.harness.enclosure.plan import Hierarchy, Plan
+
+LEAF: Final = "init"
+_PATIENCE: Final = 5.0  # seconds that the kernel may take to let go of the last process
+
+
+def make(plan: Plan) -> list[str]:
+    """Make the node's groups; returns, for each hierarchy, the one that the node's processes belong in."""
+    joined = []
+    for hierarchy in plan.hierarchies:
+        group = os.path.join(hierarchy.own, plan.group)
+        os.mkdir(group)
+        if hierarchy.unified:
+            group = _unified(group)
+        elif os.path.exists(f"{group}/cpuset.cpus"):
+            _inherit_cpuset(hierarchy.own, group)
+        joined.append(group)
+    return joined
+
+
+def join(groups: list[str]) -> None:
+    """Move the calling process."""
+    for group in groups:
+        _write(f"{group}/cgroup.procs", "0")
+
+
+def remove(plan: Plan) -> None:
+    """Remove the node's groups and all below them; raises `OSError` when one stays busy."""
+    for hierarchy in plan.hierarchies:
+        top = os.path.join(hierarchy.own, plan.group)
+        for directory, _, _ in os.walk(top, topdown=False):
+            _remove(directory)
+
+
+def tops(plan: Plan) -> list[tuple[Hierarchy, str]]:
+    """Each hierarchy with the node's group in it, the root of what the node sees."""
+    return [(hierarchy, os.path.join(hierarchy.own, plan.group)) for hierarchy in plan.hierarchies]
+
+
+def _unified(group: str) -> str:
+    leaf = os.path.join(group, LEAF)
+    os.mkdir(leaf)
+    with open(f"{group}/cgroup.controllers", encoding="ascii") as file:
+        controllers = file.read().split()
+    for controller in controllers:
+        with contextlib.suppress(OSError):  # a controller that can't be handed on is one that pods do without
+            _write(f"{group}/cgroup.subtree_control", f"+{controller}")
+    return leaf
+
+
+def _inherit_cpuset(parent: str, group: str) -> None:
+    """A fresh v1 cpuset is empty, and takes no process until it has CPUs and memory nodes (cpuset(7))."""
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        with open(f"{parent}/{name}", encoding="ascii") as file:
+            value = file.read().strip()
+        _write(f"{group}/{name}", value)
+
+
+def _remove(directory: str) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            os.rmdir(directory)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _write(path: str, value: str) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        file.write(value)

@@ -1,0 +1,299 @@
+"""A private node: what kind calls a node, without Docker.
+
+A root file system of one's own, entered with mount, pid, network, uts, ipc and cgroup namespaces of its own. Nothing
+outside changes but one cgroup in each hierarchy and one scratch directory, and both go when the node ends.
+
+    with Node.start(NodePlan(layers=(...))) as node:
+        node.run(["ip", "addr"])
+        node.path("/etc/hostname").read_text()
+
+The node's files, Unix sockets included, are seen from the host below `/proc/<its first process>/root`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, Self
+
+from cri_shim.linux import syscalls
+from integration.harness import cache, host
+from integration.harness.enclosure.plan import Bind, Plan, dumps
+from integration.harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["Bind", "Node", "NodePlan", "NodeProcess"]
+
+PROJECT: Final = Path(__file__).resolve().parents[2]
+ENVIRONMENT: Final = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LANG": "C.UTF-8",
+}
+_END: Final = 20.0  # seconds for the guardian to see everything gone
+# Joins the node's cgroups, which nsenter can't, then becomes nsenter.
+_ENTER: Final = 'while [ "$1" != -- ]; do echo 0 >"$1/cgroup.procs" || exit 125; shift; done; shift; exec "$@"'
+
+
+@dataclass(frozen=True)
+class NodePlan:
+    """What a node is made of: layers of its root file system with the topmost first, and what it shows of the host."""
+
+    layers: tuple[Path, ...]
+    binds: tuple[Bind, ...] = ()
+    disks: tuple[str, ...] = ("/var/lib/containerd", "/var/lib/containerd-peer")
+    own_network: bool = True
+    upper: Path | None = None
+
+
+class NodeProcess(subprocess.Popen[bytes]):
+    """A process in a node; its signals go to the program itself, not to the nsenter that waits for it."""
+
+    _program: int | None = None
+
+    @property
+    def program(self) -> int:
+        """The program's pid on the host; raises `ProcessLookupError` when it has ended."""
+        if self._program is None:
+            self._program = self._find_program()
+        return self._program
+
+    def send_signal(self, sig: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.program, sig)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def _find_program(self) -> int:
+        children = f"/proc/{self.pid}/task/{self.pid}/children"
+        while self.poll() is None:
+            with contextlib.suppress(FileNotFoundError), open(children, encoding="ascii") as file:
+                if found := file.read().split():
+                    return int(found[0])
+            time.sleep(0.001)
+        raise ProcessLookupError(f"{self.args!r} has ended")
+
+
+class Node:
+    """A running node. Close it, or use it as a context manager; it also ends when this process does."""
+
+    def __init__(
+        self, name: str, guardian: subprocess.Popen[bytes], pid: int, groups: tuple[str, ...], net: bool
+    ) -> None:  # noqa: FBT001
+        self.name = name
+        self.pid = pid
+        self.groups = groups
+        self._guardian = guardian
+        self._own_network = net
+
+    @classmethod
+    def start(cls, plan: NodePlan) -> Self:
+        """Start a node; raises `HarnessError` when the machine doesn't let us."""
+        host.require_node()
+        name = f"node-{secrets.token_hex(4)}"
+        scratch = _scratch(name)
+        guardian = subprocess.Popen(
+            [sys.executable, "-S", "-E", "-c", _bootstrap()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd="/",
+            start_new_session=True,  # Ctrl-C is for us to hear
+        )
+        assert guardian.stdin
+        guardian.stdin.write(dumps(_complete(plan, name, scratch)).encode() + b"\n")
+        guardian.stdin.flush()
+        try:
+            pid, groups = _greeting(guardian)
+        except BaseException:
+            guardian.stdin.close()
+            guardian.wait(_END)
+            raise
+        return cls(name, guardian, pid, groups, plan.own_network)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def root(self) -> Path:
+        """The node's root directory as the host sees it."""
+        return Path(f"/proc/{self.pid}/root")
+
+    def path(self, inside: str) -> Path:
+        """Where the node's path `inside` is on the host. Beware of symbolic links to absolute paths in there."""
+        return self.root / inside.lstrip("/")
+
+    def write(self, inside: str, text: str, mode: int = 0o644) -> None:
+        """Write a file of the node's, its directories too."""
+        path = self.path(inside)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(mode)
+
+    def popen(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str = "/",
+        stdin: int | IO[Any] | None = subprocess.DEVNULL,
+        stdout: int | IO[Any] | None = None,
+        stderr: int | IO[Any] | None = None,
+    ) -> NodeProcess:
+        """Start a program in the node, in its namespaces and cgroups; `env` is added to a plain environment."""
+        namespaces = ["--mount", "--uts", "--ipc", "--pid", "--cgroup", *(["--net"] if self._own_network else [])]
+        chdir = [] if cwd == "/" else ["env", f"--chdir={cwd}"]  # nsenter's --wd is a directory of the host's
+        nsenter = ["nsenter", "--target", str(self.pid), *namespaces, "--", *chdir, *argv]
+        return NodeProcess(
+            ["/bin/sh", "-c", _ENTER, "sh", *self.groups, "--", *nsenter],
+            env={**ENVIRONMENT, **(env or {})},
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str = "/",
+        input: bytes | None = None,  # noqa: A002  (subprocess.run's name)
+        timeout: float = 60,
+        check: bool = True,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program in the node to its end; with `check`, raise `HarnessError` with its output when it fails."""
+        stdin = subprocess.DEVNULL if input is None else subprocess.PIPE
+        process = self.popen(argv, env=env, cwd=cwd, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            out, err = process.communicate(input, timeout)
+        except BaseException:
+            process.kill()
+            process.communicate()
+            raise
+        done = subprocess.CompletedProcess(
+            list(argv), process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
+        )
+        if check and done.returncode:
+            raise HarnessError(
+                f"{' '.join(argv)} ended with {done.returncode} in the node:\n{done.stdout}{done.stderr}"
+            )
+        return done
+
+    def connect(self, port: int, address: str = "127.0.0.1", timeout: float = 10) -> socket.socket:
+        """A TCP connection that starts in the node's network, usable from here."""
+        made: list[socket.socket] = []
+        failed: list[OSError] = []
+
+        def inside() -> None:
+            try:
+                with open(f"/proc/{self.pid}/ns/net", "rb") as namespace:
+                    syscalls.setns(namespace.fileno(), syscalls.CLONE_NEWNET)
+                made.append(socket.create_connection((address, port), timeout))
+            except OSError as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=inside)  # it ends with the namespace that it moved to; a socket stays in it
+        thread.start()
+        thread.join()
+        if failed:
+            raise failed[0]
+        return made[0]
+
+    def close(self) -> None:
+        """End everything in the node and wait until nothing of it is left; raises `HarnessError` when something is."""
+        assert self._guardian.stdin
+        assert self._guardian.stdout
+        self._guardian.stdin.close()
+        code = self._guardian.wait(_END)
+        self._guardian.stdout.close()
+        if code:
+            raise HarnessError(f"the node {self.name} left something behind: its guardian ended with {code}, see above")
+
+
+def _bootstrap() -> str:
+    """`python -m integration.harness.enclosure`, the project found without site-packages, environment or cwd."""
+    return f"import runpy,sys;sys.path.insert(0,{str(PROJECT)!r});runpy.run_module('integration.harness.enclosure',run_name='__main__')"
+
+
+def _complete(plan: NodePlan, name: str, scratch: Path) -> Plan:
+    return Plan(
+        name=name,
+        scratch=str(scratch),
+        layers=tuple(str(layer) for layer in plan.layers),
+        hierarchies=host.hierarchies(),
+        upper=str(plan.upper or ""),
+        binds=plan.binds,
+        disks=plan.disks,
+        own_network=plan.own_network,
+    )
+
+
+def _scratch(name: str) -> Path:
+    """A new directory for a node, on a disk with space; those of nodes that were killed with their guardian go."""
+    parent = cache.cache_directory() / "nodes"
+    parent.mkdir(exist_ok=True)
+    host.require_disk(parent)
+    for other in parent.iterdir():
+        _sweep(other)
+    directory = parent / name
+    directory.mkdir(mode=0o700)
+    return directory
+
+
+def _sweep(directory: Path) -> None:
+    """Remove a scratch directory whose guardian is no more (it holds a lock on it), if it is not just being made."""
+    with contextlib.suppress(FileNotFoundError):
+        if time.time() - directory.stat().st_mtime < _END:
+            return
+        held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(directory, ignore_errors=True)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(held)
+
+
+def _greeting(guardian: subprocess.Popen[bytes]) -> tuple[int, tuple[str, ...]]:
+    """Read what the guardian says until the node is ready."""
+    assert guardian.stdout
+    said: dict[str, str] = {}
+    for line in guardian.stdout:
+        word, _, rest = line.decode().strip().partition(" ")
+        if word == "error":
+            raise HarnessError(f"the node can't be made: {rest}", remedy=_remedy(rest))
+        said[word] = rest
+        if "ready" in said and "pid" in said and "groups" in said:
+            return int(said["pid"]), tuple(json.loads(said["groups"]))
+    raise HarnessError("the node's guardian ended before the node was ready: see its message above")
+
+
+def _remedy(reason: str) -> str:
+    if "not permitted" in reason or "ermission denied" in reason:
+        return "root is not enough here: in a container, start it with --privileged"
+    if "Read-only file system" in reason:
+        return "mount -o remount,rw /sys/fs/cgroup   (in a container: --privileged --cgroupns=private)"
+    return ""

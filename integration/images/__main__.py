@@ -1,0 +1,3 @@
+from integration.images.build import main
+
+main()
