@@ -66,8 +66,10 @@ class Field:
     group: str | None = None
 
     def tag(self, wire_type: int | None = None) -> int:
-        """Number and wire type as one integer; by default with the wire type of a single value."""
-        return self.number << 3 | (self.value.wire_type if wire_type is None else wire_type)
+        """Number and wire type as one integer; by default with the wire type of a single value, or of a map's entry."""
+        if wire_type is None:
+            wire_type = DELIMITED if self.key else self.value.wire_type
+        return self.number << 3 | wire_type
 
 
 def fields_of(cls: Any) -> tuple[Field, ...]:

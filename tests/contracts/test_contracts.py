@@ -44,5 +44,5 @@ def test_the_tables_are_not_read_as_empty():
 
 
 def test_a_line_of_no_known_kind_is_refused():
-    with pytest.raises(ValueError, match=r"none of its kinds, in p\.M: '  1 x repeated'"):
-        from_table("file a\npackage p\nmessage M\n  1 x repeated\n")
+    with pytest.raises(ValueError, match=r"none of its kinds, in p\.M: '  1 x'"):
+        from_table("file a\npackage p\nmessage M\n  1 x\n")
