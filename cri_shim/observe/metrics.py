@@ -1,0 +1,39 @@
+"""Prometheus metrics of the CRI server. Children are kept, not looked up by label in the call's way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from grpclib.const import Status
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+_SECONDS = Histogram("cri_shim_rpc_duration_seconds", "How long CRI calls took.", ["rpc"], buckets=_BUCKETS)
+_CALLS = Counter("cri_shim_rpcs_total", "CRI calls by their status.", ["rpc", "code"])
+_UNDER_WAY = Gauge("cri_shim_rpcs_under_way", "CRI calls under way.", ["rpc"])
+
+
+class RpcMetrics:
+    """The metrics of one RPC."""
+
+    def __init__(self, rpc: str) -> None:
+        self._rpc = rpc
+        self._seconds = _SECONDS.labels(rpc)
+        self._under_way = _UNDER_WAY.labels(rpc)
+        self._calls: dict[Status, Counter] = {}
+
+    def began(self) -> None:
+        """A call came in."""
+        self._under_way.inc()
+
+    def ended(self, status: Status, seconds: float) -> None:
+        """It was answered with `status`, `seconds` later."""
+        self._under_way.dec()
+        self._seconds.observe(seconds)
+        calls = self._calls.get(status)
+        if calls is None:
+            calls = self._calls[status] = _CALLS.labels(self._rpc, status.name)
+        calls.inc()

@@ -1,0 +1,65 @@
+"""The CRI server: both services on one Unix socket, from listening to the last call."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Self
+
+import structlog
+from anyio import to_thread
+
+from cri_shim.codec import CriCodec
+from cri_shim.server.instrumented import Gate, Instrumented, Limits
+from cri_shim.server.listener import Listener, open_listener
+from cri_shim.server.transport import WINDOWS, Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from grpclib._typing import IServable
+
+    from cri_shim.config.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+DRAIN_SECONDS = 10.0
+
+
+class Server:
+    """Listens from entering to leaving the context; lets calls through from `ready` on."""
+
+    def __init__(self, settings: Settings, services: Sequence[IServable]) -> None:
+        grpc = settings.containerd.grpc
+        limits = Limits(grpc.max_recv_message_size, grpc.max_send_message_size)
+        self._settings = settings
+        self._gate = Gate()
+        self._services = [Instrumented(service, self._gate, limits) for service in services]
+        self._listener: Listener | None = None
+        self._transport: Transport | None = None
+
+    def ready(self) -> None:
+        """Let calls through."""
+        self._gate.ready = True
+
+    async def __aenter__(self) -> Self:
+        shim = self._settings.shim
+        self._listener = await to_thread.run_sync(lambda: open_listener(shim.address, gid=shim.gid))
+        self._transport = Transport(self._services, codec=CriCodec(), config=WINDOWS)
+        await self._transport.listen(self._listener.socket)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take no more calls, give those under way their time, then end them."""
+        if self._transport is None or self._listener is None:
+            return
+        await asyncio.shield(self._close(self._transport, self._listener))
+
+    async def _close(self, transport: Transport, listener: Listener) -> None:
+        self._gate.draining = True
+        await transport.drain(DRAIN_SECONDS)
+        transport.close()
+        await transport.wait_closed()
+        listener.close()

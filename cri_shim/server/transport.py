@@ -1,0 +1,85 @@
+"""grpclib's server with the two limits of containerd's that it lacks.
+
+- Calls at once on a connection: HTTP/2's default of 100 would let the StopContainers of a node being drained hold up
+  its lists. containerd (grpc-go) has no limit.
+- Message size: grpclib takes what it is sent. The length stands before the message and is refused before any of it is
+  read; until then flow control holds it back on the client's side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from grpclib.config import Configuration
+from grpclib.protocol import H2Protocol
+from grpclib.server import Server as GrpcServer
+from h2.settings import SettingCodes
+
+from cri_shim.errors import ResourceExhausted, Unimplemented
+
+if TYPE_CHECKING:
+    import socket
+
+    from grpclib.server import Stream
+
+Q = TypeVar("Q")
+
+CALLS_AT_ONCE = 1 << 20
+_PREFIX = struct.Struct(">BI")  # whether the message is compressed, and its length: gRPC's length-prefixed message
+
+WINDOWS = Configuration(http2_connection_window_size=64 << 20, http2_stream_window_size=4 << 20)
+
+
+class _Protocol(H2Protocol):
+    """A connection that takes as many calls as come."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.connection._connection.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: CALLS_AT_ONCE})  # noqa: SLF001
+        self.connection.flush()
+
+
+class Transport(GrpcServer):
+    """grpclib's server, with connections of ours."""
+
+    async def listen(self, sock: socket.socket) -> None:
+        """Serve on a Unix socket that listens already."""
+        self._server = await self._loop.create_unix_server(self._protocol_factory, sock=sock)
+        self._server_closed_fut = self._loop.create_future()
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more connections, and wait until the calls under way have ended, `seconds` at most."""
+        if self._server is not None:
+            self._server.close()
+        calls = [call for handler in self._handlers for call in handler._tasks.values() if not call.done()]  # noqa: SLF001
+        if calls:
+            await asyncio.wait(calls, timeout=seconds)
+
+    def _protocol_factory(self) -> H2Protocol:
+        made = super()._protocol_factory()
+        return _Protocol(made.handler, self._config, self._h2_config)
+
+
+async def receive(stream: Stream[Q, Any], limit: int) -> Q:
+    """The request of a unary call. Raises ResourceExhausted above `limit` bytes, Unimplemented for a compressed one.
+
+    What the codec refuses it raises as InvalidArgument.
+    """
+    raw = stream._stream  # noqa: SLF001  (grpclib's own reading of messages knows no limit)
+    prefix = await raw.recv_data(_PREFIX.size)
+    if len(prefix) < _PREFIX.size:
+        return stream._codec.decode(b"", stream._recv_type)  # type: ignore[no-any-return]  # noqa: SLF001
+    compressed, length = _PREFIX.unpack(prefix)
+    if compressed:
+        raise Unimplemented("the request is compressed: send it without compression")
+    check_size("request", length, limit)
+    data = await raw.recv_data(length)
+    return stream._codec.decode(data, stream._recv_type)  # type: ignore[no-any-return]  # noqa: SLF001
+
+
+def check_size(what: str, length: int, limit: int) -> None:
+    """ResourceExhausted above `limit` bytes; what it says is how containerd words it."""
+    if length > limit:
+        raise ResourceExhausted(f"{what} larger than max ({length} vs. {limit})")
