@@ -104,7 +104,7 @@ def write_network(node: Node) -> None:
 
 
 def config(place: Place) -> str:
-    """containerd's configuration, and cri-shim's: what isn't here is containerd's default."""
+    """The configuration that containerd and cri-shim both read; what isn't here is containerd's default."""
     disabled = "" if place.serves_cri else f"disabled_plugins = ['{_CRI_PLUGIN}']\n"
     # Without CAP_SYS_RESOURCE no score below one's own can be set, and a sandbox's is -998.
     restrict = "false" if "CAP_SYS_RESOURCE" in capabilities.effective() else "true"

@@ -1,4 +1,4 @@
-"""A long-running program in a node: started, waited for until it answers, killed or stopped, its log shown on failure."""
+"""A long-running program in a node: started, waited for until it answers, stopped or killed, its log at hand."""
 
 from __future__ import annotations
 

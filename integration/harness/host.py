@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cri_shim.linux import cgroups, mountinfo, syscalls
 from integration.harness.enclosure.plan import Hierarchy
 from integration.harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _OVERLAY_MAGIC: Final = 0x794C7630  # linux/magic.h
 _NEEDED: Final = 2 << 30  # bytes: a node's images, unpacked twice, and its log files

@@ -13,15 +13,11 @@ The node's files, Unix sockets included, are seen from the host below `/proc/<it
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import json
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -29,22 +25,21 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 from cri_shim.linux import syscalls
-from integration.harness import cache, host
-from integration.harness.enclosure.plan import Bind, Plan, dumps
+from integration.harness import host
+from integration.harness.enclosure.plan import Bind, Plan
 from integration.harness.errors import HarnessError
+from integration.harness.guardian import Guardian, scratch_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = ["Bind", "Node", "NodePlan", "NodeProcess"]
 
-PROJECT: Final = Path(__file__).resolve().parents[2]
 ENVIRONMENT: Final = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
     "LANG": "C.UTF-8",
 }
-_END: Final = 20.0  # seconds for the guardian to see everything gone
 # Joins the node's cgroups, which nsenter can't, then becomes nsenter.
 _ENTER: Final = 'while [ "$1" != -- ]; do echo 0 >"$1/cgroup.procs" || exit 125; shift; done; shift; exec "$@"'
 
@@ -95,38 +90,42 @@ class NodeProcess(subprocess.Popen[bytes]):
 class Node:
     """A running node. Close it, or use it as a context manager; it also ends when this process does."""
 
-    def __init__(
-        self, name: str, guardian: subprocess.Popen[bytes], pid: int, groups: tuple[str, ...], net: bool
-    ) -> None:  # noqa: FBT001
-        self.name = name
-        self.pid = pid
-        self.groups = groups
+    def __init__(self, guardian: Guardian) -> None:
         self._guardian = guardian
-        self._own_network = net
+        self._started: list[NodeProcess] = []
 
     @classmethod
     def start(cls, plan: NodePlan) -> Self:
         """Start a node; raises `HarnessError` when the machine doesn't let us."""
         host.require_node()
         name = f"node-{secrets.token_hex(4)}"
-        scratch = _scratch(name)
-        guardian = subprocess.Popen(
-            [sys.executable, "-S", "-E", "-c", _bootstrap()],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd="/",
-            start_new_session=True,  # Ctrl-C is for us to hear
+        scratch = scratch_directory(name)
+        complete = Plan(
+            name=name,
+            scratch=str(scratch),
+            layers=tuple(str(layer) for layer in plan.layers),
+            hierarchies=host.hierarchies(),
+            upper=str(plan.upper or ""),
+            binds=plan.binds,
+            disks=plan.disks,
+            own_network=plan.own_network,
         )
-        assert guardian.stdin
-        guardian.stdin.write(dumps(_complete(plan, name, scratch)).encode() + b"\n")
-        guardian.stdin.flush()
-        try:
-            pid, groups = _greeting(guardian)
-        except BaseException:
-            guardian.stdin.close()
-            guardian.wait(_END)
-            raise
-        return cls(name, guardian, pid, groups, plan.own_network)
+        return cls(Guardian.start(complete))
+
+    @property
+    def name(self) -> str:
+        """The node's name: its host name, and part of its cgroups' and its scratch directory's."""
+        return self._guardian.plan.name
+
+    @property
+    def pid(self) -> int:
+        """The pid of the node's first process on the host."""
+        return self._guardian.first
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The node's cgroups on the host, one in each hierarchy."""
+        return self._guardian.groups
 
     def __enter__(self) -> Self:
         return self
@@ -161,10 +160,17 @@ class Node:
         stderr: int | IO[Any] | None = None,
     ) -> NodeProcess:
         """Start a program in the node, in its namespaces and cgroups; `env` is added to a plain environment."""
-        namespaces = ["--mount", "--uts", "--ipc", "--pid", "--cgroup", *(["--net"] if self._own_network else [])]
+        namespaces = [
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--pid",
+            "--cgroup",
+            *(["--net"] if self._guardian.plan.own_network else []),
+        ]
         chdir = [] if cwd == "/" else ["env", f"--chdir={cwd}"]  # nsenter's --wd is a directory of the host's
         nsenter = ["nsenter", "--target", str(self.pid), *namespaces, "--", *chdir, *argv]
-        return NodeProcess(
+        process = NodeProcess(
             ["/bin/sh", "-c", _ENTER, "sh", *self.groups, "--", *nsenter],
             env={**ENVIRONMENT, **(env or {})},
             stdin=stdin,
@@ -172,6 +178,8 @@ class Node:
             stderr=stderr,
             start_new_session=True,
         )
+        self._started = [*(one for one in self._started if one.poll() is None), process]
+        return process
 
     def run(
         self,
@@ -223,77 +231,6 @@ class Node:
 
     def close(self) -> None:
         """End everything in the node and wait until nothing of it is left; raises `HarnessError` when something is."""
-        assert self._guardian.stdin
-        assert self._guardian.stdout
-        self._guardian.stdin.close()
-        code = self._guardian.wait(_END)
-        self._guardian.stdout.close()
-        if code:
-            raise HarnessError(f"the node {self.name} left something behind: its guardian ended with {code}, see above")
-
-
-def _bootstrap() -> str:
-    """`python -m integration.harness.enclosure`, the project found without site-packages, environment or cwd."""
-    return f"import runpy,sys;sys.path.insert(0,{str(PROJECT)!r});runpy.run_module('integration.harness.enclosure',run_name='__main__')"
-
-
-def _complete(plan: NodePlan, name: str, scratch: Path) -> Plan:
-    return Plan(
-        name=name,
-        scratch=str(scratch),
-        layers=tuple(str(layer) for layer in plan.layers),
-        hierarchies=host.hierarchies(),
-        upper=str(plan.upper or ""),
-        binds=plan.binds,
-        disks=plan.disks,
-        own_network=plan.own_network,
-    )
-
-
-def _scratch(name: str) -> Path:
-    """A new directory for a node, on a disk with space; those of nodes that were killed with their guardian go."""
-    parent = cache.cache_directory() / "nodes"
-    parent.mkdir(exist_ok=True)
-    host.require_disk(parent)
-    for other in parent.iterdir():
-        _sweep(other)
-    directory = parent / name
-    directory.mkdir(mode=0o700)
-    return directory
-
-
-def _sweep(directory: Path) -> None:
-    """Remove a scratch directory whose guardian is no more (it holds a lock on it), if it is not just being made."""
-    with contextlib.suppress(FileNotFoundError):
-        if time.time() - directory.stat().st_mtime < _END:
-            return
-        held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(directory, ignore_errors=True)
-        except BlockingIOError:
-            pass
-        finally:
-            os.close(held)
-
-
-def _greeting(guardian: subprocess.Popen[bytes]) -> tuple[int, tuple[str, ...]]:
-    """Read what the guardian says until the node is ready."""
-    assert guardian.stdout
-    said: dict[str, str] = {}
-    for line in guardian.stdout:
-        word, _, rest = line.decode().strip().partition(" ")
-        if word == "error":
-            raise HarnessError(f"the node can't be made: {rest}", remedy=_remedy(rest))
-        said[word] = rest
-        if "ready" in said and "pid" in said and "groups" in said:
-            return int(said["pid"]), tuple(json.loads(said["groups"]))
-    raise HarnessError("the node's guardian ended before the node was ready: see its message above")
-
-
-def _remedy(reason: str) -> str:
-    if "not permitted" in reason or "ermission denied" in reason:
-        return "root is not enough here: in a container, start it with --privileged"
-    if "Read-only file system" in reason:
-        return "mount -o remount,rw /sys/fs/cgroup   (in a container: --privileged --cgroupns=private)"
-    return ""
+        self._guardian.end()
+        for process in self._started:
+            process.wait()

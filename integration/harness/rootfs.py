@@ -13,16 +13,17 @@ import re
 import shutil
 import subprocess
 import tomllib
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from integration.harness import cache, host
 from integration.harness.errors import HarnessError
-from integration.harness.node import PROJECT, Bind, Node, NodePlan
+from integration.harness.guardian import PROJECT
+from integration.harness.node import Bind, Node, NodePlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 SUITE: Final = "forky"
 PACKAGES: Final = (
@@ -190,9 +191,8 @@ def pip_environment(config: str, environment: Mapping[str, str]) -> dict[str, st
     A setting for pip as a whole (`global`) or for installing is taken; the environment's own comes last, as for pip.
     """
     found: dict[str, str] = {}
-    for section, name, value in re.findall(r"^(global|install|:env:)\.([\w-]+)='(.*)'$", config, re.MULTILINE):
+    for name, value in re.findall(r"^(?:global|install|:env:)\.([\w-]+)='(.*)'$", config, re.MULTILINE):
         found[f"PIP_{name.upper().replace('-', '_')}"] = value
-        assert section
     found |= {name: environment[name] for name in (*_CERTIFICATES, *_PROXIES) if name in environment}
     found |= {name: value for name, value in environment.items() if name.startswith("PIP_")}
     found["PIP_NO_CACHE_DIR"] = "1"

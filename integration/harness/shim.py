@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 from integration.harness import cache, probes, rootfs
 from integration.harness.containerd import MAIN
 from integration.harness.daemon import Daemon
-from integration.harness.node import PROJECT, Bind
+from integration.harness.guardian import PROJECT
+from integration.harness.node import Bind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

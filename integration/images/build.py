@@ -90,7 +90,8 @@ def main() -> None:
     if options.digests:
         print("\n".join(f"{digest}  {name}" for name, digest in sorted(digests(layer()).items())))
     if options.critest:
-        critest.retarget(*options.critest, digests(layer())[f"{catalog.CRITEST_BY_DIGEST}:latest"])
+        binary, copy = options.critest
+        critest.retarget(binary, copy, digests(layer())[f"{catalog.CRITEST_BY_DIGEST}:latest"])
     if not any(vars(options).values()):
         print(layer())
 

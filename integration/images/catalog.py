@@ -90,17 +90,15 @@ def _critest_workloads(kitchen: _Kitchen) -> list[Image]:
             f"{E2E}busybox:1.29-2",
             f"{E2E}busybox:1.29-4",
             "docker.io/library/busybox:latest",
-            note="critest: the image of most cases; shell, `top`, `netstat`, `ipcs`, `pgrep`, `stat`, every applet a file",
+            note="critest: the image of most cases; a shell, `top`, `netstat`, `ipcs`, `pgrep`, each a file",
         ),
         kitchen.server(
             "nginx",
             f"{E2E}nginx:1.14-2",
             "docker.io/library/nginx:latest",
-            note="critest: port forward, port mapping, PID namespaces; `/var/run/nginx.pid`, titled `nginx: master process`",
+            note="critest: port forward and mapping, PID namespaces; `/var/run/nginx.pid`, `nginx: master process`",
         ),
-        kitchen.server(
-            "httpd", f"{E2E}httpd:2.4.39-4", note="critest: several containers in a pod; `httpd` in its log"
-        ),
+        kitchen.server("httpd", f"{E2E}httpd:2.4.39-4", note="critest: two containers in a pod; `httpd` in its log"),
         kitchen.server(
             "nginx",
             f"{STAGING}hostnet-nginx-{ARCHITECTURE}:latest",
@@ -316,7 +314,7 @@ def _storage_forms(kitchen: _Kitchen) -> list[Image]:
 
 
 def _big(kitchen: _Kitchen, mebibytes: int) -> Image:
-    noise = random.Random(0)  # noqa: S311  (the same bytes every time, and not compressible)
+    noise = random.Random(0)  # the same bytes every time, and they do not compress
     layers = (
         (File(f"big/{number}", noise.randbytes(_BIG_LAYER << 20), 0o644),) for number in range(mebibytes // _BIG_LAYER)
     )

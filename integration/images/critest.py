@@ -29,8 +29,10 @@ imageListingBenchmarkImages:
 
 
 def write_options(directory: Path, store: Store) -> None:
-    """Write `test-images.yaml` (critest -test-images-file), `benchmark.yaml` (critest -benchmarking-params-file; without
-    it the benchmarks skip) and `cri-integration.toml` (cri-integration -image-list).
+    """Write the files that name our images.
+
+    `test-images.yaml` is critest's -test-images-file, `benchmark.yaml` its -benchmarking-params-file (without it the
+    benchmarks skip), `cri-integration.toml` cri-integration's -image-list.
     """
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "test-images.yaml").write_text(

@@ -43,13 +43,13 @@ def main() -> int:
     fcntl.flock(held, fcntl.LOCK_EX)  # whoever finds a scratch directory unlocked may remove it
     try:
         try:
-            joined = groups.make(plan)
+            groups.make(plan)
         except OSError as error:
             _say(f"error its cgroup {error.filename} can't be made: {error.strerror}")
             return _FAILED
         namespaced = os.fork()
         if not namespaced:
-            _in_child(lambda: _namespaces(plan, joined))
+            _in_child(lambda: _namespaces(plan))
         os.waitpid(namespaced, 0)
     finally:
         groups.remove(plan)
@@ -57,11 +57,12 @@ def main() -> int:
     return 0
 
 
-def _namespaces(plan: Plan, joined: list[str]) -> None:
+def _namespaces(plan: Plan) -> None:
     """In the cgroups that are to be the roots of what the node sees, make the namespaces, then the first process."""
     _die_with_parent()
-    groups.join(joined)
+    groups.join(plan)
     syscalls.unshare(_NAMESPACES | (syscalls.CLONE_NEWNET if plan.own_network else 0))
+    joined = groups.settle(plan)
     first = os.fork()  # a new pid namespace is for children only
     if not first:
         _in_child(lambda: _first(plan))

@@ -133,7 +133,7 @@ def _bind(root: str, bind: Bind) -> None:
 
 
 def _pivot(root: str) -> None:
-    """pivot_root(2), "pivot_root(".", ".")"; then shared, as systemd leaves it and mount propagation of pods needs it."""
+    """Swap roots as in pivot_root(2), then share all mounts as systemd does: pods' mount propagation needs it."""
     os.chdir(root)
     if _libc.pivot_root(b".", b"."):
         number = ctypes.get_errno()

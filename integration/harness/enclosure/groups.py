@@ -19,30 +19,28 @@ LEAF: Final = "init"
 _PATIENCE: Final = 5.0  # seconds that the kernel may take to let go of the last process
 
 
-def make(plan: Plan) -> list[str]:
-    """Make the node's groups; returns, for each hierarchy, the one that the node's processes belong in."""
-    joined = []
-    for hierarchy in plan.hierarchies:
-        group = os.path.join(hierarchy.own, plan.group)
-        os.mkdir(group)
-        if hierarchy.unified:
-            group = _unified(group)
-        elif os.path.exists(f"{group}/cpuset.cpus"):
-            _inherit_cpuset(hierarchy.own, group)
-        joined.append(group)
-    return joined
+def make(plan: Plan) -> None:
+    """Make the node's groups."""
+    for hierarchy, top in tops(plan):
+        os.mkdir(top)
+        if not hierarchy.unified and os.path.exists(f"{top}/cpuset.cpus"):
+            _inherit_cpuset(hierarchy.own, top)
 
 
-def join(groups: list[str]) -> None:
-    """Move the calling process."""
-    for group in groups:
-        _write(f"{group}/cgroup.procs", "0")
+def join(plan: Plan) -> None:
+    """Move the calling process; a cgroup namespace that it makes then has the node's groups as its roots."""
+    for _, top in tops(plan):
+        _write(f"{top}/cgroup.procs", "0")
+
+
+def settle(plan: Plan) -> list[str]:
+    """Move the calling process to where the node's processes live; returns those groups, one for each hierarchy."""
+    return [_settle_unified(top) if hierarchy.unified else top for hierarchy, top in tops(plan)]
 
 
 def remove(plan: Plan) -> None:
     """Remove the node's groups and all below them; raises `OSError` when one stays busy."""
-    for hierarchy in plan.hierarchies:
-        top = os.path.join(hierarchy.own, plan.group)
+    for _, top in tops(plan):
         for directory, _, _ in os.walk(top, topdown=False):
             _remove(directory)
 
@@ -52,14 +50,15 @@ def tops(plan: Plan) -> list[tuple[Hierarchy, str]]:
     return [(hierarchy, os.path.join(hierarchy.own, plan.group)) for hierarchy in plan.hierarchies]
 
 
-def _unified(group: str) -> str:
-    leaf = os.path.join(group, LEAF)
+def _settle_unified(top: str) -> str:
+    leaf = os.path.join(top, LEAF)
     os.mkdir(leaf)
-    with open(f"{group}/cgroup.controllers", encoding="ascii") as file:
+    _write(f"{leaf}/cgroup.procs", "0")
+    with open(f"{top}/cgroup.controllers", encoding="ascii") as file:
         controllers = file.read().split()
     for controller in controllers:
         with contextlib.suppress(OSError):  # a controller that can't be handed on is one that pods do without
-            _write(f"{group}/cgroup.subtree_control", f"+{controller}")
+            _write(f"{top}/cgroup.subtree_control", f"+{controller}")
     return leaf
 
 
