@@ -1,0 +1,74 @@
+"""`cri-shim serve`: the CRI on a Unix socket, until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import click
+
+from cri_shim.cli.failure import plainly
+from cri_shim.cli.settings import settings_of, settings_options
+
+if TYPE_CHECKING:
+    from anyio import CancelScope
+
+    from cri_shim.config import Loaded
+
+
+@click.command()
+@settings_options
+def command(files: tuple[str, ...], **options: str | None) -> None:
+    """Serve the CRI beside a containerd (2.0 or newer) whose own CRI plugin is off.
+
+    The settings are containerd's, read from containerd's own files; an option wins over them. SIGTERM and SIGINT end
+    it when the calls under way are answered; pods go on running, and the next start finds them. A second signal ends
+    it at once.
+
+    \b
+    A kubelet:  --container-runtime-endpoint=unix:///run/cri-shim/cri-shim.sock
+    crictl:     crictl --runtime-endpoint unix:///run/cri-shim/cri-shim.sock pods
+
+    Exits with 0 when told to end, 1 when it can't serve, 2 for a wrong option or configuration.
+    """  # noqa: D301  (click reads \b as: keep the lines)
+    loaded = settings_of(files, **options)
+    with plainly():
+        run(loaded)
+
+
+def run(loaded: Loaded) -> None:
+    """Log, and serve until a signal. Raises what `cri_shim.node.serve` does."""
+    # Only now: a wrong option should not wait for these.
+    import anyio  # noqa: PLC0415  (see above)
+    import structlog  # noqa: PLC0415  (see above)
+
+    from cri_shim.observe.logging import configure  # noqa: PLC0415  (see above)
+
+    shim = loaded.settings.shim
+    configure(shim.log_level, shim.log_format)
+    log = structlog.get_logger("cri_shim")
+    for warning in loaded.warnings:
+        log.warning("configuration", problem=warning)
+    anyio.run(_serve, loaded, backend_options={"use_uvloop": True})
+
+
+async def _serve(loaded: Loaded) -> None:
+    import anyio  # noqa: PLC0415  (as in `run`)
+
+    from cri_shim.node import serve  # noqa: PLC0415  (the whole server)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_end_on_signal, tasks.cancel_scope)
+        await serve(loaded.settings)
+
+
+async def _end_on_signal(scope: CancelScope) -> None:
+    """Cancel `scope` at the first signal; the second one finds the system's own handling."""
+    import anyio  # noqa: PLC0415  (as in `run`)
+    import structlog  # noqa: PLC0415  (as in `run`)
+
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            structlog.get_logger("cri_shim").info("ending", signal=signal.Signals(number).name)
+            break
+    scope.cancel()

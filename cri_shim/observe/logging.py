@@ -1,0 +1,79 @@
+"""The log of the process: lines on standard error, of ours and of the libraries', at the level and in the form set.
+
+`text` is coloured columns on a terminal and logfmt elsewhere, `json` one object a line; the names `time`, `level` and
+`msg` are containerd's, so that what reads a node's logs reads these.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Final, TextIO
+
+import msgspec
+import structlog
+
+if TYPE_CHECKING:
+    from structlog.typing import Processor
+
+LEVELS: Final = {
+    "trace": logging.NOTSET,
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "error": logging.ERROR,
+}
+_FIRST_KEYS: Final = ["time", "level", "msg"]
+
+
+def configure(level: str, form: str, stream: TextIO | None = None) -> None:
+    """Set up logging for the whole process. `level`: a key of LEVELS; `form`: text or json; `stream`: standard error.
+
+    Libraries that log by the standard library are heard from info on: h2 logs every frame at debug, and is heard at
+    trace alone.
+    """
+    stream = stream or sys.stderr
+    least = LEVELS[level]
+    first: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+    ]
+    last = _rendering(form, terminal=stream.isatty())
+    structlog.configure(
+        processors=[*first, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(least),
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        cache_logger_on_first_use=True,
+    )
+    _libraries(least if level == "trace" else max(least, logging.INFO), first, last, stream)
+
+
+def _rendering(form: str, *, terminal: bool) -> list[Processor]:
+    """The last processors: from an event's fields to its line."""
+    if form == "text" and terminal:
+        # Without rich's tracebacks: those print local variables, and these may be credentials.
+        columns = structlog.dev.ConsoleRenderer(
+            timestamp_key="time", exception_formatter=structlog.dev.plain_traceback, sort_keys=False
+        )
+        return [columns]
+    plain: list[Processor] = [structlog.processors.format_exc_info, structlog.processors.EventRenamer("msg")]
+    if form == "json":
+        return [*plain, structlog.processors.JSONRenderer(_json)]
+    return [*plain, structlog.processors.LogfmtRenderer(key_order=_FIRST_KEYS)]
+
+
+def _json(event: object, **_: object) -> str:
+    """The event as JSON; what JSON has no form for is written as `str` has it."""
+    return msgspec.json.encode(event, enc_hook=str).decode()
+
+
+def _libraries(least: int, first: list[Processor], last: list[Processor], stream: TextIO) -> None:
+    """Bring what libraries log by the standard library, warnings included, into the same lines."""
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=first, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter)
+    logging.captureWarnings(capture=True)
+    logging.basicConfig(handlers=[handler], level=least, force=True)
