@@ -12,7 +12,9 @@ from cri_shim.codec import encode
 from cri_shim.codec.schema import Field, Label, Value, fields_of
 from cri_shim.codec.wire import varint
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from(["x" * 127, "x" * 128, "é" * 64])
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from(
+    ["x" * 127, "x" * 128, "é" * 64]
+)
 SCALARS: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(("int32", "sint32", "sfixed32"), st.integers(-(1 << 31), (1 << 31) - 1)),
     **dict.fromkeys(("int64", "sint64", "sfixed64"), st.integers(-(1 << 63), (1 << 63) - 1)),

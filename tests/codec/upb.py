@@ -24,7 +24,7 @@ for _file in (*project_descriptors().file, everything.descriptor(), everything.d
 
 
 def named(full: str) -> Any:
-    """upb's class for the message of that full name."""
+    """The class of upb for the message of that full name."""
     return message_factory.GetMessageClass(_pool.FindMessageTypeByName(full))
 
 
@@ -36,7 +36,7 @@ UNPACKED = named(f"{everything.PACKAGE}.unpacked.Everything")
 
 
 def parsed(cls: type, data: bytes) -> Any | None:
-    """upb's message of class `cls` in `data`; None when it refuses."""
+    """The message of class `cls` that upb finds in `data`; None when it refuses."""
     try:
         return CLASSES[cls].FromString(data)
     except DecodeError:
