@@ -112,18 +112,22 @@ class ContainerIo:
 
     async def release(self) -> None:
         """Stop reading but leave the FIFOs, for the process after us; what has been read is written first."""
-        with anyio.move_on_after(CLOSE_SECONDS, shield=True) as scope:
-            if self._started:
-                self._close_input()
-                await self._pump.call(self._end)
-        if scope.cancelled_caught:
-            log.error("log lines may be lost: the log's disk does not answer", fifo=self.stdout, seconds=CLOSE_SECONDS)
+        await self._stop(drain=False)
 
     async def close(self) -> None:
-        """Stop reading and remove the FIFOs. Idempotent."""
-        await self.release()
+        """Write what is in the pipes, stop reading and remove the FIFOs. Idempotent."""
+        await self._stop(drain=True)
         with anyio.CancelScope(shield=True):
             await to_thread.run_sync(self._fifos.remove)
+
+    async def _stop(self, *, drain: bool) -> None:
+        if not self._started:
+            return
+        self._close_input()
+        with anyio.move_on_after(CLOSE_SECONDS, shield=True) as scope:
+            await self._pump.call(partial(self._end, drain=drain))
+        if scope.cancelled_caught:
+            log.error("log lines may be lost: the log's disk does not answer", fifo=self.stdout, seconds=CLOSE_SECONDS)
 
     def _close_input(self) -> None:
         if self._input is not None:
@@ -177,9 +181,11 @@ class ContainerIo:
             self._pump.watch(outlet)
         self._check_over()
 
-    def _end(self) -> None:
+    def _end(self, *, drain: bool) -> None:
         for outlet in self._outlets:
             self._pump.unwatch(outlet)
+            if drain:
+                outlet.drain()
             outlet.close()
         self._outlets.clear()
         self._check_over()

@@ -15,6 +15,7 @@ import errno
 import fcntl
 import os
 import secrets
+import select
 import stat
 from dataclasses import dataclass
 
@@ -102,6 +103,13 @@ def writer_of(path: str) -> int | None:
         if error.errno in (errno.ENXIO, errno.ENOENT):
             return None
         raise
+
+
+def has_reader(fd: int) -> bool:
+    """Whether somebody has the other end of this write end open."""
+    poll = select.poll()
+    poll.register(fd, 0)
+    return not poll.poll(0)
 
 
 def _enlarge(fd: int) -> None:

@@ -7,11 +7,16 @@ is in the file whole or not at all.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import deque
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +80,7 @@ class LogWriter:
         if not self.retry():
             self._lose(b"".join(self._backlog))
             self._backlog.clear()
-            log.error("log lines lost: the log could not be written", path=self.path, lines=self.lost_lines)
+            self._tell(log.error, "log lines lost: the log could not be written", lines=self.lost_lines)
         self._close()
 
     def _append(self, records: bytes) -> bytes:
@@ -98,7 +103,7 @@ class LogWriter:
             try:
                 os.ftruncate(self._fd, os.fstat(self._fd).st_size - (done - whole))
             except OSError as error:
-                log.error("a cut record stays in the log", path=self.path, error=str(error))
+                self._tell(log.error, "a cut record stays in the log", error=str(error))
         return whole
 
     def _keep(self, records: bytes) -> None:
@@ -114,9 +119,9 @@ class LogWriter:
     def _failed(self, error: OSError) -> None:
         if not self._failing:
             self._failing = True
-            log.error(
+            self._tell(
+                log.error,
                 "log can't be written: lines are kept up to a bound, then dropped; free the disk or mend the directory",
-                path=self.path,
                 error=str(error),
                 bound=BACKLOG_BYTES,
             )
@@ -124,7 +129,12 @@ class LogWriter:
     def _recovered(self) -> None:
         if self._failing:
             self._failing = False
-            log.warning("log is written again", path=self.path, lost_lines=self.lost_lines)
+            self._tell(log.warning, "log is written again", lost_lines=self.lost_lines)
+
+    def _tell(self, say: Callable[..., object], event: str, **details: object) -> None:
+        """Report; our own log may be on the disk that is full, and must not end the container's."""
+        with contextlib.suppress(OSError):
+            say(event, path=self.path, **details)
 
     def _close(self) -> None:
         if self._fd is not None:

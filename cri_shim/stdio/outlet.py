@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cri_shim.stdio.cri_log import LineFormatter, timestamp
+from cri_shim.stdio.fifos import PIPE_SIZES
 from cri_shim.stdio.pump import READ_BYTES
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from cri_shim.stdio.log_writer import LogWriter
     from cri_shim.stdio.subscription import Stream, Subscription
+
+DRAIN_READS = 2 * PIPE_SIZES[0] // READ_BYTES
 
 
 @dataclass(eq=False)
@@ -34,26 +37,39 @@ class Outlet:
         self._lines = LineFormatter(self.stream, self.line_limit)
 
     def advance(self) -> int:
-        """Move one buffer; 0 at the end, when what is left of the last line has been written and the FIFO closed."""
+        """Move one buffer; how many bytes, 0 at the end."""
         data = os.read(self.fd, READ_BYTES)
-        if not data:
-            self.close()
-            self.ended(self)
-            return 0
+        if data:
+            self._pass_on(data)
+        return len(data)
+
+    def finish(self) -> None:
+        """The end was read: write what is left of the last line and say so."""
+        self.close()
+        self.ended(self)
+
+    def drain(self) -> None:
+        """Move what is in the pipe now, as far as a container that never stops lets us."""
+        for _ in range(DRAIN_READS):
+            try:
+                data = os.read(self.fd, READ_BYTES)
+            except BlockingIOError:
+                return
+            if not data:
+                return
+            self._pass_on(data)
+
+    def close(self) -> None:
+        """Write the unfinished line and let go of the FIFO; a reader that comes later goes on behind it."""
+        if self.writer is not None:
+            self._write(self.writer, self._lines.finish(timestamp(time.time_ns())))
+        os.close(self.fd)
+
+    def _pass_on(self, data: bytes) -> None:
         if self.writer is not None:
             self._write(self.writer, self._lines.feed(data, timestamp(time.time_ns())))
         for listener in self.listeners:
             listener.offer(self.stream, data)
-        return len(data)
-
-    def close(self) -> None:
-        """Write the unfinished line and let go of the FIFO; a reader that comes later goes on behind it."""
-        if self.fd < 0:
-            return
-        if self.writer is not None:
-            self._write(self.writer, self._lines.finish(timestamp(time.time_ns())))
-        os.close(self.fd)
-        self.fd = -1
 
     def _write(self, writer: LogWriter, records: bytes) -> None:
         if records:

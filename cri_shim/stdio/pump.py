@@ -41,7 +41,10 @@ class Source(Protocol):
     fd: int
 
     def advance(self) -> int:
-        """Read once, pass it on, and say how many bytes that were; 0 once it has ended and wants no more calls."""
+        """Read once, pass it on, and say how many bytes that were; 0 at the end."""
+
+    def finish(self) -> None:
+        """The end has come, and `fd` is no longer watched."""
 
 
 class Retry(Protocol):
@@ -133,11 +136,15 @@ class Pump:
             return 0
         try:
             moved = source.advance()
-        except Exception:
-            log.exception("a container's output can't be read any more", fd=fd)
+        except Exception as error:  # noqa: BLE001  (one container's trouble must not end the others' logs)
             moved = 0
+            _report(error)
         if not moved:
             self.unwatch(source)
+            try:
+                source.finish()
+            except Exception as error:  # noqa: BLE001  (as above)
+                _report(error)
         return moved
 
     def _obey(self) -> None:
@@ -155,6 +162,12 @@ class Pump:
     def _retry(self, now: float) -> None:
         self._retries = {retry for retry in self._retries if not retry.retry()}
         self._next_retry = now + RETRY_SECONDS
+
+
+def _report(error: Exception) -> None:
+    """Say what should not have happened; our own log may be on a full disk."""
+    with contextlib.suppress(OSError):
+        log.error("a container's output can't be read any more", exc_info=error)
 
 
 @cache

@@ -11,7 +11,7 @@ import os
 
 import anyio
 
-from cri_shim.stdio.fifos import open_input, writer_of
+from cri_shim.stdio.fifos import has_reader, open_input, writer_of
 
 
 class StdinPipe:
@@ -64,9 +64,15 @@ class StdinPipe:
             self._fd = -1
 
     def _only_write(self) -> None:
-        """By the first write the shim has its end open; from here on we learn when it closes it."""
-        if self._also_reads and not self.closed:
-            fd = writer_of(self.path)
-            if fd is not None:
-                os.close(self._fd)
-                self._fd, self._also_reads = fd, False
+        """Let go of our own read end, so that we learn when the shim closes its; not before it has opened it."""
+        if not self._also_reads or self.closed:
+            return
+        fd = writer_of(self.path)
+        if fd is None:  # the FIFO is gone
+            return
+        os.close(self._fd)
+        self._fd = fd
+        self._also_reads = not has_reader(fd)
+        if self._also_reads:
+            self._fd = open_input(self.path)
+            os.close(fd)
