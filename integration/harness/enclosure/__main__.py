@@ -41,18 +41,18 @@ def main() -> int:
         signal.signal(number, signal.SIG_IGN)  # the lifeline says when it is over
     held = os.open(plan.scratch, os.O_RDONLY | os.O_DIRECTORY)
     fcntl.flock(held, fcntl.LOCK_EX)  # whoever finds a scratch directory unlocked may remove it
+    lent: list[str] = []
     try:
-        try:
-            groups.make(plan)
-        except OSError as error:
-            _say(f"error its cgroup {error.filename} can't be made: {error.strerror}")
-            return _FAILED
+        lent = groups.make(plan)
         namespaced = os.fork()
         if not namespaced:
             _in_child(lambda: _namespaces(plan))
         os.waitpid(namespaced, 0)
+    except OSError as error:
+        _say(f"error {error.strerror} ({error.filename})")
+        return _FAILED
     finally:
-        groups.remove(plan)
+        groups.remove(plan, lent)
         shutil.rmtree(plan.scratch)
     return 0
 

@@ -13,18 +13,22 @@ import time
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from integration.harness.enclosure.plan import Hierarchy, Plan
 
 LEAF: Final = "init"
 _PATIENCE: Final = 5.0  # seconds that the kernel may take to let go of the last process
 
 
-def make(plan: Plan) -> None:
-    """Make the node's groups."""
+def make(plan: Plan) -> list[str]:
+    """Make the node's groups; returns the v2 controllers that had to be switched on for them."""
+    lent = _lend(plan.hierarchies[0].own) if len(plan.hierarchies) == 1 else []
     for hierarchy, top in tops(plan):
         os.mkdir(top)
         if not hierarchy.unified and os.path.exists(f"{top}/cpuset.cpus"):
             _inherit_cpuset(hierarchy.own, top)
+    return lent
 
 
 def join(plan: Plan) -> None:
@@ -38,11 +42,17 @@ def settle(plan: Plan) -> list[str]:
     return [_settle_unified(top) if hierarchy.unified else top for hierarchy, top in tops(plan)]
 
 
-def remove(plan: Plan) -> None:
-    """Remove the node's groups and all below them; raises `OSError` when one stays busy."""
+def remove(plan: Plan, lent: Sequence[str] = ()) -> None:
+    """Remove the node's groups and all below them, then switch off what `make` switched on.
+
+    Raises `OSError` when a group stays busy.
+    """
     for _, top in tops(plan):
         for directory, _, _ in os.walk(top, topdown=False):
             _remove(directory)
+    for controller in lent:
+        with contextlib.suppress(OSError):  # somebody else uses it by now
+            _write(f"{plan.hierarchies[0].own}/cgroup.subtree_control", f"-{controller}")
 
 
 def tops(plan: Plan) -> list[tuple[Hierarchy, str]]:
@@ -50,16 +60,32 @@ def tops(plan: Plan) -> list[tuple[Hierarchy, str]]:
     return [(hierarchy, os.path.join(hierarchy.own, plan.group)) for hierarchy in plan.hierarchies]
 
 
+def _lend(own: str) -> list[str]:
+    """Hand the controllers of v2's group `own` to the groups below it, as far as that is allowed and not done yet."""
+    wanted = _words(f"{own}/cgroup.controllers").difference(_words(f"{own}/cgroup.subtree_control"))
+    return [controller for controller in sorted(wanted) if _hand_on(own, controller)]
+
+
 def _settle_unified(top: str) -> str:
     leaf = os.path.join(top, LEAF)
     os.mkdir(leaf)
     _write(f"{leaf}/cgroup.procs", "0")
-    with open(f"{top}/cgroup.controllers", encoding="ascii") as file:
-        controllers = file.read().split()
-    for controller in controllers:
-        with contextlib.suppress(OSError):  # a controller that can't be handed on is one that pods do without
-            _write(f"{top}/cgroup.subtree_control", f"+{controller}")
+    for controller in sorted(_words(f"{top}/cgroup.controllers")):
+        _hand_on(top, controller)
     return leaf
+
+
+def _hand_on(group: str, controller: str) -> bool:
+    try:
+        _write(f"{group}/cgroup.subtree_control", f"+{controller}")
+    except OSError:  # one that can't be handed on is one that pods do without
+        return False
+    return True
+
+
+def _words(path: str) -> set[str]:
+    with open(path, encoding="ascii") as file:
+        return set(file.read().split())
 
 
 def _inherit_cpuset(parent: str, group: str) -> None:
