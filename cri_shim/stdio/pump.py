@@ -1,9 +1,10 @@
 """One thread that moves what containers say: epoll over their FIFOs, read, format, append to the log.
 
 Why a thread, and why one: a write to a disk may block, so it can't be on the event loop; and each further thread is
-one more that wants the interpreter while the loop wants it (measured with all containers writing at full speed: the
-loop is reached after a fraction of a millisecond beside one thread, after many beside one a container). All logs of a
-node are on one disk, so one thread waiting for it holds nobody up who would not wait as well.
+one more that wants the interpreter while the loop wants it. Measured on two cores, eight containers writing as fast as
+they can: beside one thread the loop is at most 1.2 ms late in 99 cases of 100 (267 MB/s in all), beside a thread for
+each container 27 ms (288 MB/s); with 32 containers, 1.6 ms against 81. All logs of a node are on one disk, so one
+thread waiting for it holds nobody up who would not wait as well.
 
 What belongs to a container is touched by this thread only: others `submit` what is to be done.
 """
