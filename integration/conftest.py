@@ -12,7 +12,7 @@ import pytest
 from grpclib.client import Channel
 
 from cri_shim.api.runtime import v1 as cri
-from integration.harness.assembly import RunningNode, running_node
+from integration.harness.assembly import RunningNode, prepare, running_node
 from integration.harness.containerd import PAUSE, Containerd
 from integration.harness.errors import HarnessError
 from integration.harness.leaks import Baseline
@@ -44,6 +44,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(skip)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Build what is built once before the tests' time-out can hit it."""
+    if session.config.option.collectonly or not session.items:
+        return
+    try:
+        prepare()
+    except HarnessError as error:
+        pytest.exit(f"no node for the integration tests: {error}", returncode=2)
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
@@ -63,6 +74,13 @@ def running(endpoint: str) -> Iterator[RunningNode]:
             yield node
     except HarnessError as error:
         pytest.exit(f"no node for the integration tests: {error}", returncode=2)
+
+
+@pytest.fixture(scope="session")
+def side_by_side() -> Iterator[RunningNode]:
+    """A node with both endpoints, for tests that compare them."""
+    with running_node(shim=True, peer=True) as node:
+        yield node
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from integration.images import build as images
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["RunningNode", "running_node"]
+__all__ = ["RunningNode", "prepare", "running_node"]
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,9 @@ def running_node(
     cri-shim runs from `wheel` (or $CRI_SHIM_WHEEL) when there is one, else from the source tree. `more_config` is TOML
     added to the configuration of everybody. Raises `HarnessError` when the machine can't, or something doesn't start.
     """
-    wheel = wheel or (Path(os.environ["CRI_SHIM_WHEEL"]) if os.environ.get("CRI_SHIM_WHEEL") else None)
-    layers = rootfs.with_wheel(wheel) if wheel else rootfs.python()
+    wheel = wheel or _wheel_of_environment()
     shown = (*binds, *(() if wheel else source_binds()))
-    with Node.start(NodePlan(layers=(images.layer(), *layers), binds=shown)) as node:
+    with Node.start(NodePlan(layers=prepare(wheel), binds=shown)) as node:
         write_network(node)
         running = RunningNode(
             node=node,
@@ -85,6 +84,17 @@ def running_node(
         )
         _start(running)
         yield running
+
+
+def prepare(wheel: Path | None = None) -> tuple[Path, ...]:
+    """Build what is built once, as far as it isn't there; returns a node's layers, topmost first."""
+    wheel = wheel or _wheel_of_environment()
+    return images.layer(), *(rootfs.with_wheel(wheel) if wheel else rootfs.python())
+
+
+def _wheel_of_environment() -> Path | None:
+    named = os.environ.get("CRI_SHIM_WHEEL")
+    return Path(named) if named else None
 
 
 def _start(running: RunningNode) -> None:

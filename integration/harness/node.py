@@ -29,6 +29,7 @@ from integration.harness import host
 from integration.harness.enclosure.plan import Bind, Plan
 from integration.harness.errors import HarnessError
 from integration.harness.guardian import Guardian, scratch_directory
+from integration.harness.inside import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -139,8 +140,8 @@ class Node:
         return Path(f"/proc/{self.pid}/root")
 
     def path(self, inside: str) -> Path:
-        """Where the node's path `inside` is on the host. Beware of symbolic links to absolute paths in there."""
-        return self.root / inside.lstrip("/")
+        """Where the node's path `inside` is on the host, symbolic links followed within the node."""
+        return resolve(self.root, inside)
 
     def write(self, inside: str, text: str, mode: int = 0o644) -> None:
         """Write a file of the node's, its directories too."""
