@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cri_shim.config import Loaded
 
 
-@click.command()
+@click.command(short_help="Serve the CRI on a Unix socket, beside a containerd.")
 @settings_options
 def command(files: tuple[str, ...], **options: str | None) -> None:
     """Serve the CRI beside a containerd (2.0 or newer) whose own CRI plugin is off.
