@@ -1,0 +1,71 @@
+"""The project's sessions: `nox` runs the checks, `nox -s NAME` one of them; what follows `--` goes to the tool.
+
+Each session installs what it needs into an environment of its own, which is kept between runs. The integration
+sessions need root and the Debian packages that `make` names.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import nox
+
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "types", "tests", "integration"]
+
+PYTHON_TREES = ("cri_shim", "tests", "integration", "bench", "noxfile.py", "hatch_build.py")
+INTEGRATION_SECONDS = "300"
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install the project, in place and with generated code, and the dependency groups named."""
+    session.install("--quiet", "-e", ".", *nox.project.dependency_groups(nox.project.load_toml(), *groups))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Formatting, lint rules, and the order of the rooms."""
+    install(session, "lint")
+    session.run("ruff", "format", "--check", *PYTHON_TREES)
+    session.run("ruff", "check", *PYTHON_TREES)
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types, strictly."""
+    install(session, "types")
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Unit tests: no root, no daemon."""
+    install(session, "test")
+    session.run("pytest", "-n", "2", "tests", *session.posargs)
+
+
+@nox.session
+def integration(session: nox.Session) -> None:
+    """A real node: containerd, runc, CNI, a registry; `--endpoint containerd` runs the same against the peer."""
+    install(session, "test")
+    session.run("pytest", "--timeout", INTEGRATION_SECONDS, "integration", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Side by side with containerd's own CRI plugin; `--quick`, `--json FILE`."""
+    install(session, "bench")
+    session.run("python", "-m", "bench", *session.posargs)
+
+
+@nox.session
+def critest(session: nox.Session) -> None:
+    """The CRI validation suite, when a `critest` binary is on PATH or named by $CRITEST."""
+    binary = os.environ.get("CRITEST") or shutil.which("critest")
+    if not binary:
+        session.skip("no critest: put it on PATH, or name it in $CRITEST")
+    install(session, "test")
+    session.run("python", "-m", "integration.critest", binary, *session.posargs)
