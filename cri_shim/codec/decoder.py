@@ -48,9 +48,8 @@ of messages may be opened, and a message to merge into or None. For `string id =
         m._unknown_fields = ...
         return m
 
-Values gather in local variables and are set at the end, in the order in which betterproto2's own `__init__` sets them:
-such instances share their keys and stay as small and as fast to read as ones made the ordinary way. The ordinary way
-itself (`cls(...)`) is several times slower.
+Values gather in local variables and are set at the end, all of them: the instance is as any other of its class, made
+several times faster than by `cls(...)`.
 
 A field of a wire type that is not its own is an unknown field, as for upb. The inline reads may look at the byte at
 `end` (the caller pads the buffer by one), but then `pos` is beyond `end`, and the message is refused.
@@ -58,209 +57,95 @@ A field of a wire type that is not its own is an unknown field, as for upb. The 
 
 from __future__ import annotations
 
-import struct
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from cri_shim.codec import source, wire
-from cri_shim.codec.encoder import PACKINGS
+from cri_shim.codec import wire
+from cri_shim.codec.reading import DELIMITED_STEPS, Reading
 from cri_shim.codec.schema import DELIMITED, Field, Label, Value
+from cri_shim.codec.source import Written, indented
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_READERS = {
-    "int32": wire.read_int32,
-    "int64": wire.read_int64,
-    "uint32": wire.read_uint32,
-    "uint64": wire.read_varint,
-    "sint32": wire.read_uint32,
-    "sint64": wire.read_varint,
-    "bool": wire.read_varint,
-    "enum": wire.read_int32,
-}
-_ZEROS = {"string": "''", "bytes": "b''", "bool": "False", "float": "0.0", "double": "0.0"}
 _SUPPORT = (wire.malformed, wire.read_length, wire.read_tag, wire.skip, wire.too_deep, wire.truncated)
 
 
-class DecoderSource:
-    """The source of one message's decoder, and the names that it uses.
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The entries of all maps from one type to another."""
 
-    `lines` defines `decode(data, pos, end, depth, m)`; `namespace` is complete but for the decoders in `nested`, by
-    name: the class of a nested message, or the `Field` of a map.
-    """
+    key: Value
+    value: Value
 
-    def __init__(self, cls: type, fields: Sequence[Field], order: Sequence[str]) -> None:
-        self.nested: dict[str, Any] = {}
-        self._fields = fields
-        self.namespace: dict[str, Any] = {function.__name__: function for function in _SUPPORT}
-        self.namespace |= {"cls": cls, "new": object.__new__, "name": cls.__name__}
-        variables = {field.name: _variable(field) for field in fields}
-        fresh = ["m = new(cls)", *(f"{_variable(field)} = {self._empty(field)}" for field in fields)]
-        merged = ["lost = [m._unknown_fields]", *(f"{variable} = m.{name}" for name, variable in variables.items())]
-        self.lines = _function(
-            ["lost = None", "if m is None:", *source.indented(fresh), "else:", *source.indented(merged)],
-            self._branches(),
-            [
-                *(f"m.{name} = {variables[name]}" for name in order),
-                "m._unknown_fields = b''.join(lost) if lost else b''",
-                "return m",
-            ],
-        )
-
-    def _empty(self, field: Field) -> str:
-        if field.label is Label.MAP:
-            return "{}"
-        if field.label is Label.REPEATED:
-            return "[]"
-        return "None" if field.label is Label.PRESENCE else self._zero(field.value)
-
-    def _zero(self, value: Value) -> str:
-        if value.kind == "enum":
-            return f"{self._members(value)}[0]"
-        if value.kind == "message":
-            return f"{self._nested(value)}(b'', 0, 0, depth, None)"
-        return _ZEROS.get(value.kind, "0")
-
-    def _branches(self) -> list[list[str]]:
-        """For each tag a branch: its condition first, then what it does."""
-        branches: list[list[str]] = []
-        for field in self._fields:
-            variable, tag = _variable(field), field.tag()
-            if field.label is Label.MAP:
-                branches.append([f"tag == {tag}", *self._entry(field, variable)])
-            elif field.label is Label.REPEATED:
-                branches.append([f"tag == {tag}", *self._value(field.value), f"{variable}.append(v)"])
-                if field.value.packable:
-                    branches.append([f"tag == {field.tag(DELIMITED)}", *self._packed(field, variable)])
-            else:
-                branches.append([f"tag == {tag}", *self._value(field.value, variable), *self._others(field)])
-        return branches
-
-    def _others(self, field: Field) -> list[str]:
-        """A oneof keeps only the member that came last."""
-        rivals = (other for other in self._fields if other.group == field.group and other is not field)
-        return [f"{_variable(rival)} = None" for rival in rivals] if field.group else []
-
-    def _entry(self, field: Field, variable: str) -> list[str]:
-        name = f"entry_{field.number}"
-        self.nested[name] = field
-        return [*_DELIMITED, f"k, v = {name}(data, pos, n, depth - 1)", f"{variable}[k] = v", "pos = n"]
-
-    def _value(self, value: Value, variable: str = "v") -> list[str]:
-        """Read one value into `variable`; into the message that is there, when it is a singular message's."""
-        if value.kind in PACKINGS:
-            return self._fixed(value, variable)
-        if value.wire_type != DELIMITED:
-            return self._varint(value, variable, "end")
-        if value.kind == "message":
-            into = "None" if variable == "v" else variable
-            taken = f"{self._nested(value)}(data, pos, n, depth - 1, {into})"
-        else:
-            taken = "data[pos:n].decode()" if value.kind == "string" else "data[pos:n]"
-        return [*_DELIMITED, f"{variable} = {taken}", "pos = n"]
-
-    def _varint(self, value: Value, variable: str, end: str) -> list[str]:
-        reader = _READERS[value.kind]
-        self.namespace[reader.__name__] = reader
-        return [
-            f"{variable} = data[pos]",
-            "pos += 1",
-            f"if {variable} > 127:",
-            f"    {variable}, pos = {reader.__name__}(data, pos - 1, {end}, name)",
-            *self._converted(value, variable),
-        ]
-
-    def _converted(self, value: Value, variable: str) -> list[str]:
-        match value.kind:
-            case "bool":
-                return [f"{variable} = {variable} != 0"]
-            case "sint32" | "sint64":
-                return [f"{variable} = {variable} >> 1 ^ -({variable} & 1)"]
-            case "enum":
-                members = self._members(value)
-                return [f"{variable} = {members}[{variable}] if {variable} in {members} else {members}_({variable})"]
-        return []
-
-    def _members(self, value: Value) -> str:
-        """The name of the enum's members by number; with a `_` behind it, of what makes a member of another number."""
-        name = f"members_{value.cls.__name__}"
-        self.namespace[name] = {int(member): member for member in value.cls.__members__.values()}
-        self.namespace[f"{name}_"] = value.cls
-        return name
-
-    def _fixed(self, value: Value, variable: str) -> list[str]:
-        packing = struct.Struct(f"<{PACKINGS[value.kind]}")
-        self.namespace[f"unpack_{value.kind}"] = packing.unpack_from
-        return [
-            f"n = pos + {packing.size}",
-            "if n > end:",
-            "    raise truncated(name, start)",
-            f"({variable},) = unpack_{value.kind}(data, pos)",
-            "pos = n",
-        ]
-
-    def _packed(self, field: Field, variable: str) -> list[str]:
-        kind = field.value.kind
-        if kind in PACKINGS:
-            packing = struct.Struct(f"<{PACKINGS[kind]}")
-            self.namespace[f"each_{kind}"] = packing.iter_unpack
-            return [
-                *_DELIMITED,
-                f"if (n - pos) % {packing.size}:",
-                f"    raise malformed(name, start, 'a packed run that is no multiple of {packing.size} bytes')",
-                f"{variable} += [v for (v,) in each_{kind}(data[pos:n])]",
-                "pos = n",
-            ]
-        one = [*self._varint(field.value, "v", "n"), f"{variable}.append(v)"]
-        return [*_DELIMITED, "while pos < n:", *source.indented(one)]
-
-    def _nested(self, value: Value) -> str:
-        name = f"decode_{value.cls.__name__}"
-        self.nested[name] = value.cls
-        return name
+    def __str__(self) -> str:
+        named = self.value.cls.__name__ if self.value.kind in ("message", "enum") else self.value.kind
+        return f"map<{self.key.kind}, {named}>"
 
 
-class EntrySource(DecoderSource):
-    """The source of the decoder of one map's entries: `decode(data, pos, end, depth)` gives key and value.
+def message_decoder(cls: type, fields: Sequence[Field]) -> Written:
+    """The source of `decode(data, pos, end, depth, m)`; nested are message classes, and the `Entry` of each map."""
+    reading = Reading()
+    reading.namespace |= {"cls": cls, "new": object.__new__, "name": cls.__name__}
+    fresh = ["m = new(cls)", *(f"{_variable(field)} = {_empty(field, reading)}" for field in fields)]
+    merged = ["lost = [m._unknown_fields]", *(f"{_variable(field)} = m.{field.name}" for field in fields)]
+    opening = ["lost = None", "if m is None:", *indented(fresh), "else:", *indented(merged)]
+    branches = [branch for field in fields for branch in _branches(field, fields, reading, cls.__name__)]
+    closing = [f"m.{field.name} = {_variable(field)}" for field in fields]
+    closing += ["m._unknown_fields = b''.join(lost) if lost else b''", "return m"]
+    return _written("data, pos, end, depth, m", reading, opening, branches, closing)
+
+
+def entry_decoder(entry: Entry) -> Written:
+    """The source of `decode(data, pos, end, depth, name)`, which gives key and value; `name` is the map's, for errors.
 
     An entry is a message of two fields on the wire; what else is in it is dropped, as upb drops it.
     """
-
-    def __init__(self, cls: type, field: Field) -> None:
-        assert field.key  # noqa: S101  (the schema's promise, for the type checker)
-        self.nested = {}
-        self._fields = (
-            Field(1, "key", Label.PLAIN, field.key),
-            Field(2, "value", Label.PRESENCE if field.value.kind == "message" else Label.PLAIN, field.value),
-        )
-        self.namespace = {function.__name__: function for function in _SUPPORT}
-        self.namespace["name"] = f"{cls.__name__}.{field.name}"
-        empty = ["lost = None", *(f"{_variable(part)} = {self._empty(part)}" for part in self._fields)]
-        absent = ["if f2 is None:", f"    f2 = {self._zero(field.value)}"] if field.value.kind == "message" else []
-        self.lines = _function(empty, self._branches(), [*absent, "return f1, f2"], parameters="data, pos, end, depth")
-
-
-_DELIMITED = [
-    "n = data[pos]",
-    "pos += 1",
-    "if n > 127:",
-    "    n, pos = read_length(data, pos - 1, end, name)",
-    "n += pos",
-    "if n > end:",
-    "    raise truncated(name, start)",
-]
+    reading, nested = Reading(), entry.value.kind == "message"
+    label = Label.PRESENCE if nested else Label.PLAIN
+    fields = (Field(1, "key", Label.PLAIN, entry.key), Field(2, "value", label, entry.value))
+    opening = ["lost = None", *(f"{_variable(field)} = {_empty(field, reading)}" for field in fields)]
+    branches = [branch for field in fields for branch in _branches(field, fields, reading, str(entry))]
+    closing = ["if f2 is None:", f"    f2 = {reading.zero(entry.value)}"] if nested else []
+    return _written("data, pos, end, depth, name", reading, opening, branches, [*closing, "return f1, f2"])
 
 
 def _variable(field: Field) -> str:
     return f"f{field.number}"
 
 
-def _function(
-    opening: Sequence[str],
-    branches: Sequence[Sequence[str]],
-    closing: Sequence[str],
-    parameters: str = "data, pos, end, depth, m",
-) -> list[str]:
+def _empty(field: Field, reading: Reading) -> str:
+    match field.label:
+        case Label.MAP:
+            return "{}"
+        case Label.REPEATED:
+            return "[]"
+        case Label.PRESENCE:
+            return "None"
+        case Label.PLAIN:
+            return reading.zero(field.value)
+
+
+def _branches(field: Field, fields: Sequence[Field], reading: Reading, owner: str) -> list[list[str]]:
+    """For each tag of the field a branch: its condition first, then its steps."""
+    variable, condition = _variable(field), f"tag == {field.tag()}"
+    if field.key:
+        name = f"entry_{field.number}"
+        reading.nested[name] = Entry(field.key, field.value)
+        taken = f"k, v = {name}(data, pos, n, depth - 1, '{owner}.{field.name}')"
+        return [[condition, *DELIMITED_STEPS, taken, f"{variable}[k] = v", "pos = n"]]
+    if field.label is not Label.REPEATED:
+        rivals = (other for other in fields if field.group and other.group == field.group and other is not field)
+        return [[condition, *reading.one(field.value, variable), *(f"{_variable(rival)} = None" for rival in rivals)]]
+    branches = [[condition, *reading.one(field.value, "v"), f"{variable}.append(v)"]]
+    if field.value.packable:
+        branches.append([f"tag == {field.tag(DELIMITED)}", *reading.packed(field.value, variable)])
+    return branches
+
+
+def _written(
+    parameters: str, reading: Reading, opening: list[str], branches: list[list[str]], closing: list[str]
+) -> Written:
     unknown = [
         "pos = skip(tag, data, pos, end, depth, name)",
         "if lost is None:",
@@ -269,14 +154,14 @@ def _function(
     ]
     chain: list[str] = []
     for condition, *steps in branches:
-        chain += [f"{'elif' if chain else 'if'} {condition}:", *source.indented(steps)]
+        chain += [f"{'elif' if chain else 'if'} {condition}:", *indented(steps)]
     loop = [
         "start = pos",
         "tag = data[pos]",
         "pos += 1",
         "if tag > 127:",
         "    tag, pos = read_tag(data, start, end, name)",
-        *([*chain, "else:", *source.indented(unknown)] if chain else unknown),
+        *([*chain, "else:", *indented(unknown)] if chain else unknown),
     ]
     body = [
         "if depth < 0:",
@@ -284,11 +169,14 @@ def _function(
         *opening,
         "try:",
         "    while pos < end:",
-        *source.indented(loop, 2),
+        *indented(loop, 2),
         "except UnicodeDecodeError as error:",
         "    raise malformed(name, pos, f'a string that is not UTF-8 ({error.reason})') from error",
         "if pos > end:",
         "    raise truncated(name, start)",
         *closing,
     ]
-    return [f"def decode({parameters}):", *source.indented(body)]
+    support = {function.__name__: function for function in _SUPPORT}
+    return Written(
+        "decode", [f"def decode({parameters}):", *indented(body)], reading.namespace | support, reading.nested
+    )

@@ -28,13 +28,11 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from cri_shim.codec import source, wire
-from cri_shim.codec.schema import DELIMITED, Field, Label, Value
+from cri_shim.codec.schema import DELIMITED, PACKINGS, Field, Label, Value
+from cri_shim.codec.source import Written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-PACKINGS = {"double": "d", "float": "f", "fixed32": "I", "fixed64": "Q", "sfixed32": "i", "sfixed64": "q"}
-"""The struct format of each kind of value with a fixed size; all are little-endian."""
 
 _VARINTS = {
     "int32": wire.int32,
@@ -47,26 +45,24 @@ _VARINTS = {
 }
 
 
-class EncoderSource:
-    """The source of one message's encoder, and the names that it uses.
+def message_encoder(fields: Sequence[Field]) -> Written:
+    """The source of `encode(m)`, which gives the message's bytes; nested are message classes."""
+    writing = _Writing()
+    unknown = ["v = m._unknown_fields", "if v:", "    out.append(v)"]
+    steps = [step for field in fields for step in writing.field(field)]
+    body = ["out = []", *steps, *unknown, 'return b"".join(out)'] if fields else ["return m._unknown_fields"]
+    return Written("encode", ["def encode(m):", *source.indented(body)], writing.namespace, writing.nested)
 
-    `lines` defines `encode(m)`; `namespace` is complete but for the encoders of nested messages: `nested`
-    has their classes by name.
-    """
 
-    def __init__(self, fields: Sequence[Field]) -> None:
+class _Writing:
+    """Writes the steps of each field, and gathers the names that they use."""
+
+    def __init__(self) -> None:
         self.namespace: dict[str, Any] = {"one_byte": wire.ONE_BYTE, "varint": wire.varint}
         self.nested: dict[str, Any] = {}
-        body = ["out = []"] if fields else []
-        for field in fields:
-            body += self._field(field)
-        if fields:
-            body += ["v = m._unknown_fields", "if v:", "    out.append(v)", 'return b"".join(out)']
-        else:
-            body.append("return m._unknown_fields")
-        self.lines = ["def encode(m):", *source.indented(body)]
 
-    def _field(self, field: Field) -> list[str]:
+    def field(self, field: Field) -> list[str]:
+        """Put the field of `m` to `out`, when it is to be put."""
         load = f"v = m.{field.name}"
         if field.label is Label.MAP:
             return [load, "if v:", *source.indented(self._map(field))]
@@ -130,8 +126,7 @@ class EncoderSource:
             case "bytes":
                 return [f"{n} = len({v})"], self._headed(tag, n, v)
             case "message":
-                name = f"encode_{value.cls.__name__}"
-                self.nested[name] = value.cls
+                name = source.name_for(value.cls, "encode", self.nested)
                 return [f"{v} = {name}({v})", f"{n} = len({v})"], self._headed(tag, n, v)
         return [], (repr(wire.varint(tag)), self._scalar(value, v))
 

@@ -24,6 +24,9 @@ WIRE_TYPES = {
 }
 """The wire type of each kind of value, by its name in a proto file; an enum's is "enum", a message's "message"."""
 
+PACKINGS = {"double": "d", "float": "f", "fixed32": "I", "fixed64": "Q", "sfixed32": "i", "sfixed64": "q"}
+"""The struct format of each kind of value with a fixed size; all are little-endian."""
+
 
 class Label(Enum):
     """How often a field occurs, and what its absence looks like in Python."""
