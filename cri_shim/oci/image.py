@@ -27,7 +27,7 @@ class RootFs(msgspec.Struct, frozen=True):
     """The layers, as digests of their uncompressed content, from the lowest up."""
 
     type: str = "layers"
-    diff_ids: list[str] = []  # noqa: RUF012  (msgspec copies it)
+    diff_ids: list[str] = []
 
 
 class ImageConfig(msgspec.Struct, frozen=True):

@@ -1,0 +1,74 @@
+"""The process of a container: arguments, environment, directory, terminal.
+
+Source: containerd `internal/cri/opts/spec_linux_opts.go`, `pkg/oci/spec_opts.go` (`WithProcessArgs`, `WithEnv`,
+`replaceOrAppendEnvValues`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from cri_shim.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from cri_shim.api.runtime import v1 as cri
+    from cri_shim.oci.image import ImageProcess
+    from cri_shim.oci.spec import Process
+
+PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+TERM = "TERM=xterm"
+
+
+def arguments(command: Sequence[str], args: Sequence[str], image: ImageProcess) -> list[str]:
+    """What is run: the request's command before the image's entry point, the request's arguments before the image's.
+
+    An image's arguments go with its entry point: they are dropped when the request has a command.
+    Raises InvalidArgument when there is nothing to run.
+    """
+    entrypoint = image.entrypoint or []
+    found = [*(command or ([] if entrypoint == [""] else entrypoint)), *args]
+    if not command and not args:
+        found += image.cmd or []
+    if not found:
+        raise InvalidArgument("no command specified: neither config.command and config.args nor the image name one")
+    return found
+
+
+def environment(image: Iterable[str], wanted: Iterable[cri.KeyValue], *, terminal: bool, hostname: str) -> list[str]:
+    """The environment: defaults, then the image's, then the request's.
+
+    A later value takes the place of a default; what the image and the request both set is there twice, and runtimes
+    let the last one win. An item without `=` removes what is there.
+    """
+    defaults = [PATH, *([TERM] if terminal else []), f"HOSTNAME={hostname}"]
+    overrides = [*image, *(f"{item.key}={item.value.decode('utf-8', 'surrogateescape')}" for item in wanted)]
+    return merged(defaults, overrides)
+
+
+def merged(defaults: Sequence[str], overrides: Iterable[str]) -> list[str]:
+    """`defaults` with `overrides` in their places, new ones appended, those without `=` removed."""
+    found: list[str | None] = list(defaults)
+    places = {item.split("=", 1)[0]: place for place, item in enumerate(defaults)}
+    for item in overrides:
+        key, separator, _ = item.partition("=")
+        place = places.get(key)
+        if not separator:
+            if place is not None:
+                found[place] = None
+        elif place is not None:
+            found[place] = item
+        else:
+            found.append(item)
+    return [item for item in found if item is not None]
+
+
+def exec_process(process: Process, command: Sequence[str], *, terminal: bool) -> Process:
+    """A further process of a container: as the container's, but for the command and the terminal."""
+    env = list(process.env)
+    if terminal and not any(item.startswith("TERM=") for item in env):
+        env.append(TERM)
+    return msgspec.structs.replace(process, args=list(command), terminal=terminal, env=env)
