@@ -16,7 +16,7 @@ import anyio
 import structlog
 from anyio import to_thread
 
-from cri_shim.stdio.fifos import Fifos, is_fifo, open_output
+from cri_shim.stdio.fifos import Fifos, open_output
 from cri_shim.stdio.log_writer import LogWriter
 from cri_shim.stdio.outlet import Outlet
 from cri_shim.stdio.pump import shared_pump
@@ -154,12 +154,17 @@ class ContainerIo:
         return [(stream, path) for stream, path in outputs if path]
 
     def _open(self, stream: Stream, path: str, file: LogFile | None) -> Outlet | None:
-        if self._adopted and not is_fifo(path):
-            log.warning("the task's output is no FIFO of ours: it is not read", stream=stream, path=path)
+        """One read end; None if a task that was there before us names something that is no FIFO, or is gone."""
+        try:
+            fd = open_output(path)
+        except FileNotFoundError as error:
+            if not self._adopted:
+                raise
+            log.warning("the task's output can't be read", stream=stream, path=path, error=str(error))
             return None
         return Outlet(
             stream=stream,
-            fd=open_output(path),
+            fd=fd,
             writer=self._writer,
             line_limit=file.line_limit if file else 0,
             listeners=self._listeners,

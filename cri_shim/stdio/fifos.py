@@ -56,7 +56,7 @@ class Fifos:
     def remove(self) -> None:
         """Remove the FIFOs, and their directory if nothing else is in it; what is gone already is fine."""
         for path in self.paths:
-            if is_fifo(path):
+            if _is_fifo(path):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
         for directory in {os.path.dirname(path) for path in self.paths}:
@@ -72,17 +72,22 @@ def _new_directory(above: str) -> str:
             return directory
 
 
-def is_fifo(path: str) -> bool:
-    """Whether there is a FIFO at `path`; False for a URI of another kind of stream, and for nothing at all."""
+def _is_fifo(path: str) -> bool:
     try:
-        return stat.S_ISFIFO(os.stat(path).st_mode)
+        return stat.S_ISFIFO(os.lstat(path).st_mode)
     except OSError:
         return False
 
 
 def open_output(path: str) -> int:
-    """The read end of a FIFO, non-blocking, its pipe enlarged; returns at once. Raises OSError."""
+    """The read end of a FIFO, non-blocking, its pipe enlarged; returns at once.
+
+    Raises OSError; FileNotFoundError also for what is there but is no FIFO.
+    """
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISFIFO(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise FileNotFoundError(errno.ENOENT, "is no FIFO", path)
     _enlarge(fd)
     return fd
 

@@ -43,6 +43,7 @@ class LogWriter:
         self._backlog: deque[bytes] = deque()
         self._backlog_bytes = 0
         self._failing = False
+        self._closed = False
 
     @property
     def flushed(self) -> bool:
@@ -70,13 +71,16 @@ class LogWriter:
 
     def reopen(self) -> None:
         """Go on in a new file at the path. Raises OSError and goes on in the old one if that can't be opened."""
+        if self._closed:
+            return
         fd = _open(self.path)
         self._close()
         self._fd = fd
         self.retry()
 
     def close(self) -> None:
-        """Close the file; what still waits is tried once more and then given up."""
+        """Close the file for good; what still waits is tried once more and then given up."""
+        self._closed = True
         if not self.retry():
             self._lose(b"".join(self._backlog))
             self._backlog.clear()

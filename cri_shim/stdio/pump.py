@@ -161,7 +161,9 @@ class Pump:
                 future.set_exception(error)
 
     def _retry(self, now: float) -> None:
-        self._retries = {retry for retry in self._retries if not retry.retry()}
+        for retry in list(self._retries):
+            if retry.retry():
+                self._retries.discard(retry)
         self._next_retry = now + RETRY_SECONDS
 
 

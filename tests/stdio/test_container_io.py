@@ -168,6 +168,49 @@ async def test_what_is_said_between_two_processes_of_ours_is_in_the_log(
     assert names(tmp_path / "io") == []
 
 
+async def test_a_process_of_ours_that_is_killed_takes_nothing_that_it_had_not_read(
+    tmp_path: Path, pump: Pump, log: LogFile
+) -> None:
+    io = Made(tmp_path, pump, terminal=True)
+    program = (
+        "import sys, time\n"
+        "from cri_shim.stdio.container_io import ContainerIo\n"
+        "from cri_shim.stdio.log_writer import LogFile\n"
+        "ContainerIo.adopt('', sys.argv[1], '', terminal=True).start(LogFile(sys.argv[2]))\n"
+        "time.sleep(60)\n"
+    )
+    with held(io.stdout) as writer:
+        write_all(writer, b"one\n")
+        ours = run(sys.executable, "-c", program, io.stdout, log.path)
+        await wait_until(lambda: b"one" in read(log.path))
+        ours.kill()
+        ours.communicate()
+        write_all(writer, b"two\n")
+        io = adopted(io, pump)
+        io.start(log)
+    await io.drained()
+    assert contents(read(log.path)) == b"one\ntwo\n"
+    await io.close()
+
+
+async def test_reopening_after_the_close_opens_nothing(tmp_path: Path, pump: Pump, log: LogFile) -> None:
+    io = Made(tmp_path, pump)
+    io.start(log)
+    await io.close()
+    await io.reopen_log()
+    assert not read(log.path)
+    assert names(tmp_path) == ["io"]
+
+
+async def test_a_file_where_the_task_had_its_fifo_is_left_alone(tmp_path: Path, pump: Pump, log: LogFile) -> None:
+    (tmp_path / "file").write_bytes(b"kept")
+    io = ContainerIo(Fifos("", str(tmp_path / "file"), "", terminal=True), adopted=True, pump=pump)
+    io.start(log)
+    await io.drained()
+    await io.close()
+    assert read(tmp_path / "file") == b"kept"
+
+
 @pytest.mark.parametrize("path", ["", "/gone/c1-stdout", "binary:///bin/logger", "ttrpc+unix:///s?streaming_id=x"])
 async def test_a_task_whose_output_is_no_fifo_is_drained_at_once(pump: Pump, path: str, log: LogFile) -> None:
     io = ContainerIo(Fifos("", path, path, terminal=False), adopted=True, pump=pump)
