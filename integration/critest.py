@@ -1,10 +1,10 @@
 """Runs critest, Kubernetes' conformance tests of the CRI, in a node whose registry holds stand-ins of its images.
 
-    python -m integration.critest                             against cri-shim
-    python -m integration.critest --endpoint containerd       against containerd's own CRI
-    python -m integration.critest -- -ginkgo.focus=Idempotence  whatever follows goes to critest
+    python -m integration.critest                              against cri-shim
+    python -m integration.critest --endpoint containerd        against containerd's own CRI
+    python -m integration.critest FILE -ginkgo.focus=Idempotence
 
-The critest binary is $CRITEST, or the one on PATH.
+FILE is the critest binary (default: $CRITEST, else the one on PATH). Options that are not ours go to critest.
 """
 
 from __future__ import annotations
@@ -35,42 +35,42 @@ _REPORTS: Final = "/var/log/critest"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns critest's exit status."""
-    parser = argparse.ArgumentParser(prog="integration.critest", description="critest in a node of its own")
+    parser = argparse.ArgumentParser(
+        prog="integration.critest", description="critest in a node of its own", allow_abbrev=False
+    )
+    parser.add_argument("binary", nargs="?", metavar="FILE", help="the critest binary (default: $CRITEST, or on PATH)")
     parser.add_argument("--endpoint", choices=("shim", "containerd"), default="shim", help="default: %(default)s")
     parser.add_argument("--report", type=Path, metavar="DIR", help="where critest's JUnit report goes")
-    parser.add_argument("critest", nargs="*", metavar="ARGUMENT", help="options of critest's own, after --")
-    options = parser.parse_args(arguments)
+    options, passed_on = parser.parse_known_args(arguments)
     try:
-        return run(options.endpoint, options.critest, options.report)
+        binary = find(options.binary)
+        return run(binary, options.endpoint, [word for word in passed_on if word != "--"], options.report)
     except HarnessError as error:
         sys.stderr.write(f"critest: {error}\n")
         return 2
 
 
-def run(endpoint: str, arguments: Sequence[str] = (), report: Path | None = None) -> int:
-    """Run critest against `endpoint`; returns its exit status, its reports in the directory `report`."""
-    original = find()
+def run(binary: Path, endpoint: str, arguments: Sequence[str] = (), report: Path | None = None) -> int:
+    """Run critest against `endpoint`; returns its exit status, its JUnit report goes into the directory `report`."""
     ours = images.digests(images.layer())[f"{CRITEST_BY_DIGEST}:latest"]
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory) / "critest"
-        critest.retarget(original, copy, ours)
+        critest.retarget(binary, copy, ours)
         binds = [Bind(str(copy), _INSIDE)]
         if report:
             report.mkdir(parents=True, exist_ok=True)
             binds.append(Bind(str(report.resolve()), _REPORTS, readonly=False))
         with running_node(shim=endpoint == "shim", peer=endpoint == "containerd", binds=binds) as running:
-            process = running.node.popen(command(SOCKET if endpoint == "shim" else PEER.socket, arguments))
-            return process.wait()
+            socket = SOCKET if endpoint == "shim" else PEER.socket
+            return running.node.popen(command(socket, arguments)).wait()
 
 
-def find() -> Path:
-    """The critest binary; raises `HarnessError` when there is none."""
-    found = os.environ.get("CRITEST") or shutil.which("critest")
+def find(named: str | None = None) -> Path:
+    """The critest binary, `named` or looked for; raises `HarnessError` when there is none."""
+    found = named or os.environ.get("CRITEST") or shutil.which("critest")
     if not found or not Path(found).is_file():
-        raise HarnessError(
-            "no critest here",
-            remedy="build it from kubernetes-sigs/cri-tools (make critest), then: export CRITEST=FILE",
-        )
+        remedy = "build it from kubernetes-sigs/cri-tools (make critest), then: export CRITEST=FILE"
+        raise HarnessError(f"no critest at {found}" if found else "no critest here", remedy=remedy)
     return Path(found)
 
 
