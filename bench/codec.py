@@ -11,6 +11,7 @@ every field looked at, as a handler would.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import statistics
 import sys
 import time
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import betterproto2
 
 LISTED = 300
+MALLOC_TRIM_THRESHOLD, MALLOC_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 SLICE = 0.02
 """Seconds that one timing should last: long beside the clock's grain, short beside the machine's moods."""
 
@@ -173,6 +175,13 @@ def works_of(name: str, message: betterproto2.Message) -> list[Work]:
     ]
 
 
+def keep_memory() -> None:
+    """Have glibc keep what is freed: else upb spends most of a long list's encoding on fresh pages, and looks slow."""
+    libc = ctypes.CDLL(None)
+    for parameter, value in ((MALLOC_MMAP_THRESHOLD, 32 << 20), (MALLOC_TRIM_THRESHOLD, 1 << 30)):
+        libc.mallopt(parameter, value)
+
+
 def seconds(call: Callable[[], Any] | None, times: int) -> float:
     """What one call takes, on average of `times`."""
     if call is None:
@@ -204,6 +213,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.codec", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--rounds", type=int, default=15, help="how many rounds (default 15)")
     rounds = parser.parse_args().rounds
+    keep_memory()
     heads = ("ours µs", "betterproto2", "upb µs", "ours/upb", "bp2/upb")
     sys.stdout.write(f"{'work':52}{''.join(f'{head:>14}' for head in heads)}\n")
     for work in works():

@@ -32,7 +32,7 @@ from cri_shim.codec.schema import DELIMITED, PACKINGS, Field, Label, Value
 from cri_shim.codec.source import Written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 _VARINTS = {
     "int32": wire.int32,
@@ -157,8 +157,6 @@ def _put(parts: Sequence[str]) -> str:
     return f"out += ({', '.join(parts)})"
 
 
-def item_head(number: int) -> Callable[[int], bytes]:
-    """How the field `number`, length-delimited, begins, by its length."""
-    tag = number << 3 | DELIMITED
-    table, alone = wire.heads(tag), wire.varint(tag)
-    return lambda length: table[length] if length < wire.SMALL else alone + wire.varint(length)
+def item_head(number: int, length: int) -> bytes:
+    """How the field `number`, length-delimited, begins: its tag, and the length of what follows."""
+    return wire.varint(number << 3 | DELIMITED) + wire.varint(length)

@@ -40,4 +40,4 @@ def item(number: int, message: betterproto2.Message) -> bytes:
     Internal: as for `encode`.
     """
     body = encode(message)
-    return item_head(number)(len(body)) + body
+    return item_head(number, len(body)) + body

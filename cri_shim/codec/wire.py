@@ -154,7 +154,7 @@ def read_length(data: bytes, pos: int, end: int, name: str) -> tuple[int, int]:
     return _read_short(data, pos, end, name, "a length", _LENGTH_BYTES, _SIGN32 - 1)
 
 
-def _read_short(data: bytes, pos: int, end: int, name: str, what: str, most: int, highest: int) -> tuple[int, int]:  # noqa: PLR0917  (the hot path passes by position)
+def _read_short(data: bytes, pos: int, end: int, name: str, what: str, most: int, highest: int) -> tuple[int, int]:
     value, shift, start = 0, 0, pos
     for byte in data[pos : min(end, pos + most)]:
         pos += 1
@@ -167,7 +167,7 @@ def _read_short(data: bytes, pos: int, end: int, name: str, what: str, most: int
     raise _unended(name, start, pos, what, most)
 
 
-def skip(tag: int, data: bytes, pos: int, end: int, depth: int, name: str) -> int:  # noqa: PLR0917  (as above)
+def skip(tag: int, data: bytes, pos: int, end: int, depth: int, name: str) -> int:
     """The position after the field whose `tag` ends at `pos`, a group with all that is in it.
 
     `depth` is how many more levels may be opened. InvalidArgument: field number 0, a wire type that does not exist, a
