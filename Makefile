@@ -8,8 +8,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# What the node is built and entered with; gcc and busybox make the test images.
-PACKAGES := python3-venv mmdebstrap debian-archive-keyring gcc libc6-dev busybox util-linux iproute2
+# What the node is built and entered with; gcc makes a program of the test images.
+PACKAGES := python3-venv mmdebstrap debian-archive-keyring util-linux gcc libc6-dev
 ARGS ?=
 
 .PHONY: demo test serve bench packages clean

@@ -1,13 +1,15 @@
 """The project's sessions: `nox` runs the checks, `nox -s NAME` one of them; what follows `--` goes to the tool.
 
-Each session installs what it needs into an environment of its own, which is kept between runs. The integration
-sessions need root and the Debian packages that `make` names.
+Each session has an environment of its own, which is kept and used again until pyproject.toml or the contracts change.
+The sessions with a node (integration, bench, critest) need root, and the Debian packages that `make` names.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+from pathlib import Path
 
 import nox
 
@@ -16,12 +18,27 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "tests", "integration"]
 
 PYTHON_TREES = ("cri_shim", "tests", "integration", "bench", "noxfile.py", "hatch_build.py")
+PROJECT = ("-e", ".")
 INTEGRATION_SECONDS = "300"
 
 
-def install(session: nox.Session, *groups: str) -> None:
-    """Install the project, in place and with generated code, and the dependency groups named."""
-    session.install("--quiet", "-e", ".", *nox.project.dependency_groups(nox.project.load_toml(), *groups))
+def install(session: nox.Session, group: str, *project: str) -> None:
+    """Install a dependency group, and the project as `-e .`, unless this environment has just these."""
+    stamp = Path(session.virtualenv.location) / ".installed"
+    wanted = fingerprint()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    session.install("--quiet", *project, *nox.project.dependency_groups(nox.project.load_toml(), group))
+    stamp.write_text(wanted)
+
+
+def fingerprint() -> str:
+    """A hash of what decides on an environment's content; the project's own modules are used in place."""
+    protos = sorted(Path("protos").rglob("*.proto"))
+    digest = hashlib.sha256()
+    for file in (Path("pyproject.toml"), Path("hatch_build.py"), *protos):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 @nox.session
@@ -36,28 +53,28 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Types, strictly."""
-    install(session, "types")
+    install(session, "types", *PROJECT)
     session.run("mypy", *session.posargs)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Unit tests: no root, no daemon."""
-    install(session, "test")
+    install(session, "test", *PROJECT)
     session.run("pytest", "-n", "2", "tests", *session.posargs)
 
 
 @nox.session
 def integration(session: nox.Session) -> None:
     """A real node: containerd, runc, CNI, a registry; `--endpoint containerd` runs the same against the peer."""
-    install(session, "test")
+    install(session, "test", *PROJECT)
     session.run("pytest", "--timeout", INTEGRATION_SECONDS, "integration", *session.posargs)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
     """Side by side with containerd's own CRI plugin; `--quick`, `--json FILE`."""
-    install(session, "bench")
+    install(session, "bench", *PROJECT)
     session.run("python", "-m", "bench", *session.posargs)
 
 
@@ -67,5 +84,5 @@ def critest(session: nox.Session) -> None:
     binary = os.environ.get("CRITEST") or shutil.which("critest")
     if not binary:
         session.skip("no critest: put it on PATH, or name it in $CRITEST")
-    install(session, "test")
+    install(session, "test", *PROJECT)
     session.run("python", "-m", "integration.critest", binary, *session.posargs)
