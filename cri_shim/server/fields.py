@@ -11,7 +11,8 @@ def fields_of(request: Any) -> dict[str, Any]:
     """The ids and names that identify what `request` is about."""
     found: dict[str, Any] = {}
     for name in _IDS:
-        if value := getattr(request, name, ""):
+        value = getattr(request, name, None)
+        if value:
             found[name] = value
     pod = getattr(request, "sandbox_config", None) or getattr(request, "config", None)
     metadata = getattr(pod, "metadata", None)
@@ -21,6 +22,7 @@ def fields_of(request: Any) -> dict[str, Any]:
     if config is not None and getattr(request, "sandbox_config", None) is not None and config.metadata is not None:
         found["container"] = config.metadata.name
     image = getattr(request, "image", None)
-    if image is not None and getattr(image, "image", ""):
-        found["image"] = image.image
+    image_name = getattr(image, "image", None)
+    if image_name:
+        found["image"] = image_name
     return found

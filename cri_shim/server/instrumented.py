@@ -117,7 +117,7 @@ class _Call:
                 await self._send_all(stream, request)
             else:
                 await stream.send_message(self._sendable(await self._method(request)))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  (it is raised again, as what the client is told)
             status, raised = self._translated(error, fields)
             raise raised from (error if raised is not error else error.__cause__)
         finally:
@@ -154,7 +154,7 @@ class _Call:
             level(self._rpc, error=text, code=error.code.name, **fields)
             return error.code, GRPCError(error.code, text)
         if isinstance(error, Exception):
-            log.exception(self._rpc, **fields)
+            log.error(self._rpc, exc_info=error, **fields)
             return Status.UNKNOWN, GRPCError(Status.UNKNOWN, self._redacted(f"{type(error).__name__}: {error}"))
         return Status.UNKNOWN, error
 

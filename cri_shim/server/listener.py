@@ -78,7 +78,9 @@ def passed_socket(environment: os._Environ[str] | dict[str, str]) -> socket.sock
     if environment.get("LISTEN_PID") != str(os.getpid()) or environment.get("LISTEN_FDS", "0") == "0":
         return None
     if environment["LISTEN_FDS"] != "1":
-        raise InvalidArgument(f"systemd passed {environment['LISTEN_FDS']} sockets: the unit must have one ListenStream=")
+        raise InvalidArgument(
+            f"systemd passed {environment['LISTEN_FDS']} sockets: the unit must have one ListenStream="
+        )
     passed = socket.socket(fileno=_FIRST_PASSED_FD)
     if passed.family != socket.AF_UNIX:
         raise InvalidArgument("systemd passed a socket that is no Unix socket: ListenStream= must be a path")

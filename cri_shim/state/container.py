@@ -79,10 +79,12 @@ class Container:
 
     @property
     def id(self) -> str:
+        """The id, also of its containerd container, task and snapshot."""
         return self.metadata.id
 
     @property
     def running(self) -> bool:
+        """Whether its process runs."""
         return self.status.state is cri.ContainerState.CONTAINER_RUNNING
 
     def update_status(self, **changes: object) -> None:

@@ -9,7 +9,7 @@ comes meanwhile waits until that is done and then starts afresh.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import anyio
 
@@ -59,7 +59,7 @@ class Flights:
                 f"{key}: another request for it has been in flight for {age:.1f} s and differs from this one: "
                 "wait for it to end, or use the next attempt number"
             )
-        return await self._wait(flight)
+        return cast("T", await self._wait(flight))
 
     async def _wait(self, flight: _Flight) -> Any:
         flight.waiters += 1

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import betterproto2
 
@@ -41,7 +41,8 @@ class _Field:
 @cache
 def _fields(cls: type[betterproto2.Message]) -> tuple[_Field, ...]:
     hints = typing.get_type_hints(cls, vars(__import__(cls.__module__, fromlist=["_"])))
-    return tuple(_field(field, hints[field.name]) for field in dataclasses.fields(cls))
+    fields = dataclasses.fields(cast("type[Any]", cls))
+    return tuple(_field(field, hints[field.name]) for field in fields)
 
 
 def _field(field: dataclasses.Field[Any], hint: Any) -> _Field:
@@ -87,7 +88,7 @@ def _encode(field: _Field, value: Any) -> Json:
         case "bytes":
             return bytes(value).decode("utf-8", "replace")
         case _:
-            return typing.cast("Json", value)
+            return cast("Json", value)
 
 
 def from_json_value(cls: type[M], value: Json) -> M:
@@ -116,18 +117,23 @@ def _decode_field(field: _Field, value: Any) -> Any:
     return _decode(field, value)
 
 
-_SCALARS = {"string": str, "bool": bool, "float": (int, float), "double": (int, float)}
+_SCALARS: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "bool": (bool,),
+    "float": (int, float),
+    "double": (int, float),
+}
 
 
 def _decode(field: _Field, value: Any) -> Any:
     match field.kind:
         case "message":
-            return from_json_value(typing.cast("type[betterproto2.Message]", field.type), value)
+            return from_json_value(cast("type[betterproto2.Message]", field.type), value)
         case "enum":
-            return typing.cast("type[betterproto2.Enum]", field.type)(int(value))
+            return cast("type[betterproto2.Enum]", field.type)(int(value))
         case "bytes":
             return str(value).encode()
         case kind:
-            if not isinstance(value, _SCALARS.get(kind, int)):
+            if not isinstance(value, _SCALARS.get(kind, (int,))):
                 raise TypeError(f"{value!r:.80} is no {kind}")
             return value

@@ -18,7 +18,7 @@ from google.protobuf import any_pb2
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.cni.result import CniResult
 from cri_shim.errors import DataLoss
-from cri_shim.state.go_json import Json, from_json_value, to_json_value
+from cri_shim.state.go_json import from_json_value, to_json_value
 
 SANDBOX_EXTENSION = "io.cri-containerd.sandbox.metadata"  # on the pause container
 CONTAINER_EXTENSION = "io.cri-containerd.container.metadata"  # on a workload container
@@ -127,10 +127,8 @@ class ContainerMetadata:
         )
 
 
-def _envelope(type_url: str, metadata: dict[str, Json]) -> any_pb2.Any:
-    return any_pb2.Any(
-        type_url=type_url, value=msgspec.json.encode({"Version": "v1", "Metadata": metadata})
-    )
+def _envelope(type_url: str, metadata: dict[str, object]) -> any_pb2.Any:
+    return any_pb2.Any(type_url=type_url, value=msgspec.json.encode({"Version": "v1", "Metadata": metadata}))
 
 
 def _open(extension: any_pb2.Any, kind: str) -> dict[str, Any]:

@@ -56,12 +56,14 @@ class Sandbox:
     runtime: RuntimeChoice
     timeline: Timeline | None = None
     closing: bool = False  # set by Stop and Remove: no container may be created any more
+    network_down: bool = False  # CNI DEL is done and the namespace is gone
     lock: anyio.Lock = field(default_factory=anyio.Lock)
     exited: anyio.Event = field(default_factory=anyio.Event)  # the pause task has ended and been deleted
     _item: bytes | None = None
 
     @property
     def id(self) -> str:
+        """The id, also of its containerd container, task, snapshot and lease."""
         return self.metadata.id
 
     def update_status(self, **changes: object) -> None:

@@ -1,0 +1,112 @@
+"""`python -m bench`: run the works on both endpoints of a node, interleaved, and print the table.
+
+--quick       fewer rounds: under a minute
+--json FILE   write the rows, samples included
+--rounds N    rounds of the works that are repeated
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from bench import works
+from bench.endpoint import IMAGE, Endpoint, connect
+from bench.figures import MEGABYTES_PER_SECOND, MILLISECONDS, Row, table, to_json
+from bench.node import bench_node
+from cri_shim.api.runtime import v1 as cri
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+PULLED = "docker.io/test/pull:100m"
+UNITS = {
+    "log throughput": MEGABYTES_PER_SECOND,
+    "idle CPU, lists each second": "% core",
+    "idle RSS": "MiB",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of each work."""
+
+    rounds: int
+    at_once: tuple[int, ...]
+    at_once_rounds: int
+    listed: int
+    log_megabytes: int
+    idle_seconds: float
+
+
+FULL = Plan(rounds=15, at_once=(10, 30), at_once_rounds=3, listed=300, log_megabytes=100, idle_seconds=20)
+QUICK = Plan(rounds=3, at_once=(10,), at_once_rounds=1, listed=50, log_megabytes=20, idle_seconds=3)
+
+
+async def interleaved(ends: Sequence[Endpoint], rounds: int, work: Callable[[Endpoint], Awaitable[None]]) -> None:
+    """Do `work` on each endpoint in turn, the one that goes first changing from round to round."""
+    for number in range(rounds):
+        for end in ends if number % 2 == 0 else reversed(ends):
+            await work(end)
+
+
+async def run(plan: Plan) -> list[Row]:
+    """All works on a node of their own; the rows in the order in which the works were first done."""
+    async with (
+        bench_node() as node,
+        connect("ours", node.shim_socket, node.shim_pid, node.log_root) as ours,
+        connect("peer", node.peer_socket, node.peer_pid, node.log_root) as peer,
+    ):
+        ends = (ours, peer)
+        for end in ends:
+            await end.images.pull_image(cri.PullImageRequest(image=cri.ImageSpec(image=IMAGE)))
+            await works.pod_life(end)  # warms caches: the pause image, the page cache, lazy imports
+            end.samples.clear()
+        await interleaved(ends, plan.rounds, works.pod_life)
+        await interleaved(ends, max(2, plan.rounds // 2), lambda end: works.pod_life(end, host_network=True))
+        await interleaved(ends, max(2, plan.rounds // 5), lambda end: works.image_life(end, PULLED))
+        for count in plan.at_once:
+            await interleaved(ends, plan.at_once_rounds, lambda end, count=count: works.many_pods(end, count))
+        await interleaved(ends, 1, lambda end: works.long_list(end, plan.listed, 20))
+        await interleaved(ends, plan.at_once_rounds, lambda end: works.log_throughput(end, plan.log_megabytes))
+        await interleaved(ends, 1, lambda end: works.idle(end, plan.idle_seconds))
+    return rows(ours, peer)
+
+
+def rows(ours: Endpoint, peer: Endpoint) -> list[Row]:
+    """One row for each work."""
+    return [
+        Row(work, _unit(work), tuple(samples), tuple(peer.samples.get(work, ())))
+        for work, samples in ours.samples.items()
+    ]
+
+
+def _unit(work: str) -> str:
+    if work.startswith("server RSS"):
+        return "MiB"
+    return UNITS.get(work, MILLISECONDS)
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="bench", description="cri-shim beside containerd's own CRI plugin")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds: under a minute")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows, samples included")
+    parser.add_argument("--rounds", type=int, help="rounds of the works that are repeated")
+    arguments = parser.parse_args()
+    plan = QUICK if arguments.quick else FULL
+    if arguments.rounds:
+        plan = Plan(**{**vars(plan), "rounds": arguments.rounds})
+    found = anyio.run(run, plan, backend_options={"use_uvloop": True})
+    sys.stdout.write(table(found) + "\n")
+    if arguments.json:
+        arguments.json.write_text(to_json(found))
+
+
+if __name__ == "__main__":
+    main()

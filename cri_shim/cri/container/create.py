@@ -1,0 +1,213 @@
+"""CreateContainer: a snapshot of the image, FIFOs, the OCI spec, and the record that holds them together.
+
+Nothing is made outside containerd that the container's id doesn't lead back to: what a `kill -9` leaves between the
+steps is swept at the next start by its id having no container. The snapshot is held by the sandbox's lease until the
+record refers to it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from anyio import to_thread
+from google.protobuf import any_pb2
+
+from cri_shim.api.containerd.services.containers.v1 import containers_pb2
+from cri_shim.api.runtime import v1 as cri
+from cri_shim.cri.container import remains
+from cri_shim.cri.container.spec import workload_spec
+from cri_shim.cri.container.stop_signal import oci_name
+from cri_shim.cri.container.volumes import image_volumes, populate
+from cri_shim.cri.handler import choose_handler
+from cri_shim.cri.labels import container_labels
+from cri_shim.cri.sandbox.run import require_ready
+from cri_shim.cri.snapshot import prepare_snapshot
+from cri_shim.errors import InvalidArgument
+from cri_shim.observe.timeline import Timeline, step
+from cri_shim.oci.resources import resources_of
+from cri_shim.oci.spec import SPEC_TYPE_URL, Process, to_json
+from cri_shim.state import checkpoint
+from cri_shim.state.container import Container, ContainerStatus
+from cri_shim.state.ids import container_name, new_id
+from cri_shim.state.metadata import CONTAINER_EXTENSION, KIND_CONTAINER, ContainerMetadata
+from cri_shim.state.overlap import overlap
+from cri_shim.state.undo import Undo
+from cri_shim.stdio.container_io import ContainerIo
+
+if TYPE_CHECKING:
+    from cri_shim.cri.parts import Parts
+    from cri_shim.oci.spec import Spec
+    from cri_shim.state.images import ImageRecord
+    from cri_shim.state.sandbox import Sandbox
+
+
+async def create_container(parts: Parts, request: cri.CreateContainerRequest) -> cri.CreateContainerResponse:
+    """Create a container in a ready sandbox; the answer holds its id.
+
+    The same request again, while the first is in flight or as long as the container has not been started, gets the
+    same id. Raises InvalidArgument for a bad config, NotFound for an unknown sandbox or image, FailedPrecondition when
+    the sandbox is not ready or the name is taken.
+    """
+    sandbox = parts.sandboxes.find(request.pod_sandbox_id)
+    config, pod = request.config, request.sandbox_config
+    if config is None or config.metadata is None:
+        raise InvalidArgument("config.metadata is missing: a container needs at least a name")
+    if pod is None or pod.metadata is None:
+        raise InvalidArgument("sandbox_config.metadata is missing: send the config that the sandbox was run with")
+    if config.image is None or not config.image.image:
+        raise InvalidArgument("config.image.image is missing: name the image by tag, digest or id")
+    name = container_name(config.metadata, pod.metadata)
+    if (created := _answered_before(parts, name, config)) is not None:
+        return cri.CreateContainerResponse(container_id=created)
+    require_ready(sandbox)
+    creation = _Creation(
+        parts=parts,
+        sandbox=sandbox,
+        pod=pod,
+        config=config,
+        image=parts.images.resolve(config.image.image),
+        metadata=ContainerMetadata(
+            id=new_id(),
+            name=name,
+            sandbox_id=sandbox.id,
+            config=config,
+            log_path=log_path(pod.log_directory, config.log_path),
+        ),
+    )
+    container_id = await parts.flights.join(f"container {name}", request, creation.run)
+    return cri.CreateContainerResponse(container_id=container_id)
+
+
+def _answered_before(parts: Parts, name: str, config: cri.ContainerConfig) -> str | None:
+    """The container that an earlier call with this very config made, its answer having been lost."""
+    container = parts.containers.get(parts.container_names.owner(name) or "")
+    if container is None or container.removing:
+        return None
+    same = container.metadata.config == config and container.status.state == cri.ContainerState.CONTAINER_CREATED
+    return container.id if same else None
+
+
+def log_path(directory: str, path: str) -> str:
+    """The full path of a container's log; "" where either part is missing: then the output is discarded.
+
+    Raises InvalidArgument for a path that leads out of the pod's log directory: what is written there is written as
+    root.
+    """
+    if not directory or not path:
+        return ""
+    if not os.path.isabs(directory):
+        raise InvalidArgument(f"sandbox_config.log_directory {directory!r} is not absolute")
+    full = os.path.normpath(os.path.join(directory, path))
+    if os.path.isabs(path) or not full.startswith(os.path.normpath(directory).rstrip("/") + "/"):
+        raise InvalidArgument(
+            f"config.log_path {path!r} leads out of the pod's log directory {directory!r}: give a path below it"
+        )
+    return full
+
+
+@dataclass(eq=False)
+class _Creation:
+    """One CreateContainer under way: the state that its steps share."""
+
+    parts: Parts
+    sandbox: Sandbox
+    pod: cri.PodSandboxConfig
+    config: cri.ContainerConfig
+    image: ImageRecord
+    metadata: ContainerMetadata
+    timeline: Timeline = field(default_factory=lambda: Timeline("CreateContainer"))
+
+    @property
+    def id(self) -> str:
+        return self.metadata.id
+
+    async def run(self) -> str:
+        with self.timeline.recording():
+            async with Undo(f"CreateContainer {self.metadata.name}") as undo:
+                await self._run(undo)
+        return self.id
+
+    async def _run(self, undo: Undo) -> None:
+        self._reserve(undo)
+        parts, runtime = self.parts, self.sandbox.runtime
+        volumes = image_volumes(parts, self.id, self.config, self.image.config)
+        undo.push("directories", lambda: remains.remove_files(parts, self.id))
+        undo.push("snapshot", lambda: remains.remove_snapshot(parts, runtime.snapshotter, self.id))
+        with step("snapshot, files"):
+            io, mounts = await overlap(
+                to_thread.run_sync(self._make_files),
+                prepare_snapshot(parts, self.image, runtime.snapshotter, self.id, lease=self.sandbox.id),
+            )
+        with step("accounts"):
+            accounts = await parts.accounts.of(runtime.snapshotter, self.image.chain_id, mounts)
+        if volumes:
+            with step("image volumes"):
+                await to_thread.run_sync(populate, volumes, mounts, parts.paths)
+        _, handler = choose_handler(parts.settings, self.pod, self.sandbox.metadata.runtime_handler)
+        with step("OCI spec"):
+            spec = await workload_spec(
+                parts, self.sandbox, self.metadata, self.pod, self.image, handler, accounts, volumes
+            )
+        self.metadata = self._completed_metadata(spec)
+        undo.push("container record", lambda: remains.remove_container(parts, self.id))
+        status = ContainerStatus(created_at=time.time_ns(), resources=resources_of(spec))
+        with step("record, checkpoint"):
+            await overlap(
+                parts.containerd.containers.create(self._record(spec)),
+                to_thread.run_sync(checkpoint.write, parts.paths.container_root(self.id), status),
+            )
+        require_ready(self.sandbox)  # it may have been stopped meanwhile, unaware of us
+        parts.containers.add(
+            Container(
+                metadata=self.metadata,
+                status=status,
+                runtime=runtime,
+                process=spec.process or Process(),
+                io=io,
+                timeline=self.timeline,
+            )
+        )
+
+    def _reserve(self, undo: Undo) -> None:
+        self.parts.container_names.reserve(self.metadata.name, self.id)
+
+        async def release() -> None:
+            self.parts.container_names.release(self.id)
+
+        undo.push("name", release)
+
+    def _make_files(self) -> ContainerIo:
+        """Make the container's directories and FIFOs. Blocks."""
+        os.makedirs(self.parts.paths.container_root(self.id), 0o755, exist_ok=True)
+        state = self.parts.paths.container_state(self.id)
+        os.makedirs(state, 0o755, exist_ok=True)
+        return ContainerIo.create(state, self.id, stdin=self.config.stdin, terminal=self.config.tty)
+
+    def _completed_metadata(self, spec: Spec) -> ContainerMetadata:
+        return ContainerMetadata(
+            id=self.id,
+            name=self.metadata.name,
+            sandbox_id=self.metadata.sandbox_id,
+            config=self.config,
+            image_ref=self.image.id,
+            log_path=self.metadata.log_path,
+            stop_signal=oci_name(self.config.stop_signal) or self.image.config.process.stop_signal,
+            process_label=spec.process.selinux_label if spec.process else "",
+        )
+
+    def _record(self, spec: Spec) -> containers_pb2.Container:
+        runtime = self.sandbox.runtime
+        return containers_pb2.Container(
+            id=self.id,
+            image=self.image.references[0],
+            runtime=containers_pb2.Container.Runtime(name=runtime.name, options=runtime.options),
+            spec=any_pb2.Any(type_url=SPEC_TYPE_URL, value=to_json(spec)),
+            snapshotter=runtime.snapshotter,
+            snapshot_key=self.id,
+            labels=container_labels(self.config.labels, self.image.config.process.labels or {}, KIND_CONTAINER),
+            extensions={CONTAINER_EXTENSION: self.metadata.to_any()},
+            sandbox=self.sandbox.id,
+        )

@@ -1,0 +1,53 @@
+"""RemoveContainer: record, snapshot, directories, name. A running container is killed first."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime import v1 as cri
+from cri_shim.cri.container import remains
+from cri_shim.cri.container.stop import end_container
+from cri_shim.errors import NotFound
+from cri_shim.state.overlap import settle
+
+if TYPE_CHECKING:
+    from cri_shim.cri.parts import Parts
+    from cri_shim.state.container import Container
+
+
+async def remove_container(parts: Parts, request: cri.RemoveContainerRequest) -> cri.RemoveContainerResponse:
+    """Remove a container and all that it had; one that doesn't exist is removed."""
+    with suppress(NotFound):
+        await remove(parts, parts.containers.find(request.container_id))
+    return cri.RemoveContainerResponse()
+
+
+async def remove(parts: Parts, container: Container) -> None:
+    """Remove `container`, joining a removal of it that is under way."""
+    await end_container(parts, container)
+    await parts.flights.join(f"removal of container {container.id}", None, lambda: _remove(parts, container))
+
+
+async def _remove(parts: Parts, container: Container) -> None:
+    async with container.lock:
+        container.removing = True
+        try:
+            await _take_apart(parts, container)
+        finally:
+            container.removing = False
+        parts.containers.remove(container)
+        parts.container_names.release(container.id)
+
+
+async def _take_apart(parts: Parts, container: Container) -> None:
+    if container.io is not None:
+        await container.io.close()
+        container.io = None
+    await remains.remove_container(parts, container.id)
+    await settle(
+        [
+            remains.remove_snapshot(parts, container.runtime.snapshotter, container.id),
+            remains.remove_files(parts, container.id),
+        ]
+    )

@@ -1,0 +1,107 @@
+"""StartContainer: the task is created and started; reading its output begins before it can write any.
+
+A start can't be tried again: one that fails leaves the container exited with code 128 and the reason StartError, and
+the kubelet makes a new attempt.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import anyio
+import structlog
+
+from cri_shim.api.runtime import v1 as cri
+from cri_shim.cri.container import remains
+from cri_shim.cri.container.checkpointed import checkpointed
+from cri_shim.cri.container.exit import watch_container
+from cri_shim.cri.container.log_file import log_file
+from cri_shim.cri.sandbox.run import require_ready
+from cri_shim.errors import Unknown
+from cri_shim.observe.timeline import Timeline, step
+from cri_shim.state.container import REASON_START_ERROR, START_ERROR_EXIT_CODE
+from cri_shim.state.undo import CLEANUP_SECONDS
+
+if TYPE_CHECKING:
+    from cri_shim.cri.parts import Parts
+    from cri_shim.state.container import Container
+
+log = structlog.get_logger(__name__)
+
+
+async def start_container(parts: Parts, request: cri.StartContainerRequest) -> cri.StartContainerResponse:
+    """Start a created container.
+
+    Raises NotFound when there is none, Unknown (as containerd's plugin) when it is in another state than created, and
+    what the runtime reports, for instance that the command does not exist.
+    """
+    container = parts.containers.find(request.container_id)
+    await parts.flights.join(f"start of container {container.id}", None, lambda: _start(parts, container))
+    return cri.StartContainerResponse()
+
+
+async def _start(parts: Parts, container: Container) -> None:
+    async with container.lock:
+        _require_startable(parts, container)
+        timeline = container.timeline or Timeline("StartContainer")
+        try:
+            with timeline.recording():
+                await _start_task(parts, container)
+        except BaseException as error:
+            with anyio.move_on_after(CLEANUP_SECONDS, shield=True):
+                await _record_failure(parts, container, error)
+            raise
+
+
+def _require_startable(parts: Parts, container: Container) -> None:
+    state = container.status.state
+    if state != cri.ContainerState.CONTAINER_CREATED:
+        raise Unknown(f"container {container.id} is in {state.name} state: only a created container can be started")
+    if container.removing:
+        raise Unknown(f"container {container.id} is being removed")
+    require_ready(parts.sandboxes.find(container.metadata.sandbox_id))
+
+
+async def _start_task(parts: Parts, container: Container) -> None:
+    tasks, io = parts.containerd.tasks, container.io
+    if io is None:
+        raise Unknown(f"container {container.id} has no FIFOs: remove it and create it anew")
+    with step("mounts"):
+        mounts = await parts.containerd.snapshots.mounts(container.runtime.snapshotter, container.id)
+    io.start(log_file(parts, container))
+    with step("task create (runtime)"):
+        await tasks.create(
+            container.id,
+            rootfs=mounts,
+            stdin=io.stdin,
+            stdout=io.stdout,
+            stderr=io.stderr,
+            terminal=io.terminal,
+            runtime_path=container.runtime.path,
+        )
+    with step("task start"):
+        pid = await tasks.start(container.id)
+    with step("checkpoint"):
+        await checkpointed(parts, container, pid=pid, started_at=time.time_ns())
+    watch_container(parts, container)
+
+
+async def _record_failure(parts: Parts, container: Container, error: BaseException) -> None:
+    try:
+        await remains.remove_task(parts, container.id)
+        if container.io is not None:
+            await container.io.close()
+            container.io = None
+    finally:
+        await checkpointed(
+            parts,
+            container,
+            pid=0,
+            finished_at=time.time_ns(),
+            exit_code=START_ERROR_EXIT_CODE,
+            reason=REASON_START_ERROR,
+            message=str(error) or repr(error),
+        )
+        container.exited.set()
+        log.info("container did not start", container=container.id, name=container.metadata.name, error=str(error))

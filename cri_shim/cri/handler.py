@@ -1,0 +1,92 @@
+"""Which runtime a pod runs by: from its runtime handler to containerd's runtime name, options and snapshotter.
+
+Source: containerd `internal/cri/config/config.go` (`GetSandboxRuntime`, `GenerateRuntimeOptions`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from cri_shim.api.containerd.types.runc.options import oci_pb2
+from cri_shim.api.containerd.types.runtimeoptions.v1 import api_pb2 as runtimeoptions_pb2
+from cri_shim.api.runtime import v1 as cri
+from cri_shim.containerd import typeurl
+from cri_shim.errors import InvalidArgument
+from cri_shim.state.sandbox import RuntimeChoice
+
+if TYPE_CHECKING:
+    from google.protobuf import any_pb2
+
+    from cri_shim.config.settings import RuntimeHandler, Settings
+
+UNTRUSTED_ANNOTATION = "io.kubernetes.cri.untrusted-workload"
+UNTRUSTED_HANDLER = "untrusted"
+RUNC_V2 = "io.containerd.runc.v2"
+
+
+def choose_handler(settings: Settings, config: cri.PodSandboxConfig, wanted: str) -> tuple[str, RuntimeHandler]:
+    """The name and the settings of the handler for a pod; InvalidArgument for one that is not configured."""
+    if config.annotations.get(UNTRUSTED_ANNOTATION) == "true":
+        _check_untrusted(config, wanted)
+        wanted = UNTRUSTED_HANDLER
+    containerd = settings.runtime.containerd
+    name = wanted or containerd.default_runtime_name
+    handler = containerd.runtimes.get(name)
+    if handler is None:
+        raise InvalidArgument(
+            f'no runtime for "{name}" is configured: runtime_handler must be one of {sorted(containerd.runtimes)}, '
+            "or empty for the default one"
+        )
+    return name, handler
+
+
+def _check_untrusted(config: cri.PodSandboxConfig, wanted: str) -> None:
+    if wanted not in ("", UNTRUSTED_HANDLER):
+        raise InvalidArgument(
+            f'annotation {UNTRUSTED_ANNOTATION} asks for the runtime handler "{UNTRUSTED_HANDLER}", '
+            f'runtime_handler for "{wanted}": leave one of them out'
+        )
+    context = config.linux.security_context if config.linux else None
+    options = context.namespace_options if context else None
+    if options and cri.NamespaceMode.NODE in (options.network, options.pid, options.ipc):
+        raise InvalidArgument("an untrusted workload can't share the node's network, pid or ipc namespace")
+
+
+def runtime_choice(settings: Settings, handler: RuntimeHandler) -> RuntimeChoice:
+    """How containerd is told to run a handler's containers."""
+    return RuntimeChoice(
+        name=handler.runtime_type,
+        options=runtime_options(handler),
+        path=handler.runtime_path,
+        snapshotter=settings.snapshotter_of(handler),
+    )
+
+
+_RUNC_FIELDS = {
+    name.replace("_", ""): name
+    for name in ("no_pivot_root", "no_new_keyring", "shim_cgroup", "io_uid", "io_gid", "binary_name", "root",
+                 "systemd_cgroup", "criu_image_path", "criu_work_path")
+}  # fmt: skip
+
+
+def runtime_options(handler: RuntimeHandler) -> any_pb2.Any | None:
+    """The handler's options table as the `Any` that containerd hands to the shim; None where there is no table."""
+    if not handler.options:
+        return None
+    if handler.runtime_type == RUNC_V2:
+        known = {_RUNC_FIELDS.get(key.lower()): value for key, value in handler.options.items()}
+        message: oci_pb2.Options | runtimeoptions_pb2.Options = oci_pb2.Options(
+            **cast("dict[str, Any]", {name: value for name, value in known.items() if name is not None})
+        )
+    else:
+        message = _generic_options(dict(handler.options))
+    return typeurl.pack(message)
+
+
+def _generic_options(table: dict[str, object]) -> runtimeoptions_pb2.Options:
+    lower = {key.lower(): value for key, value in table.items()}
+    if path := lower.get("configpath"):
+        return runtimeoptions_pb2.Options(type_url=str(lower.get("typeurl", "")), config_path=str(path))
+    return runtimeoptions_pb2.Options(type_url=str(lower.get("typeurl", "")), config_body=msgspec.toml.encode(table))

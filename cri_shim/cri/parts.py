@@ -1,0 +1,58 @@
+"""What every verb works with: the parts of the node, built and owned by `cri_shim.node`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cri_shim.api.runtime import v1 as cri
+    from cri_shim.cni import Cni
+    from cri_shim.config.settings import Settings
+    from cri_shim.containerd.client import Client
+    from cri_shim.cri.container.accounts import AccountsCache
+    from cri_shim.cri.image.usage import SnapshotUsage
+    from cri_shim.events.exits import ExitWatch
+    from cri_shim.events.monitor import ContainerdHealth
+    from cri_shim.oci.facts import NodeFacts
+    from cri_shim.oci.spec import Spec
+    from cri_shim.state.container import Container
+    from cri_shim.state.flights import Flights
+    from cri_shim.state.images import ImageStore
+    from cri_shim.state.names import NameIndex
+    from cri_shim.state.paths import Paths
+    from cri_shim.state.sandbox import Sandbox
+    from cri_shim.state.store import Store
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts, one of each; `networks` has one for each handler that brings its own CNI directory, and ""."""
+
+    settings: Settings
+    containerd: Client
+    health: ContainerdHealth
+    paths: Paths
+    facts: NodeFacts
+    networks: Mapping[str, Cni]
+    base_specs: Mapping[str, Spec]  # by handler: its `base_runtime_spec`, read at start
+    runtime_handlers: list[cri.RuntimeHandler]  # asked for once, at start
+    sandboxes: Store[Sandbox]
+    containers: Store[Container]
+    sandbox_names: NameIndex
+    container_names: NameIndex
+    images: ImageStore
+    snapshot_usage: SnapshotUsage
+    accounts: AccountsCache
+    flights: Flights
+    exits: ExitWatch
+
+    def network(self, handler: str) -> Cni:
+        """The network of a handler's pods: its own, else the node's."""
+        return self.networks.get(handler) or self.networks[""]
+
+    def containers_of(self, sandbox_id: str) -> list[Container]:
+        """The containers of a pod, in no particular order."""
+        return [container for container in self.containers if container.metadata.sandbox_id == sandbox_id]

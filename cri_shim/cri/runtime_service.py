@@ -1,0 +1,82 @@
+"""The RPC table of the RuntimeService: each method one line, to its verb.
+
+A method that is not here answers Unimplemented, from the generated base.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime import v1 as cri
+from cri_shim.cri import runtime_config, status, version
+from cri_shim.cri.container import create, exec_sync, remove, reopen_log, start, stop
+from cri_shim.cri.container import list as list_
+from cri_shim.cri.container import status as container_status
+from cri_shim.cri.sandbox import list as sandbox_list
+from cri_shim.cri.sandbox import remove as sandbox_remove
+from cri_shim.cri.sandbox import run as sandbox_run
+from cri_shim.cri.sandbox import status as sandbox_status
+from cri_shim.cri.sandbox import stop as sandbox_stop
+
+if TYPE_CHECKING:
+    from cri_shim.codec import Encoded
+    from cri_shim.cri.parts import Parts
+
+
+class RuntimeService(cri.RuntimeServiceBase):
+    """`runtime.v1.RuntimeService` on the parts of this node."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def version(self, message: cri.VersionRequest) -> cri.VersionResponse:  # noqa: ARG002
+        return version.version(self._parts)
+
+    async def status(self, message: cri.StatusRequest) -> cri.StatusResponse:
+        return status.status(self._parts, message)
+
+    async def runtime_config(self, message: cri.RuntimeConfigRequest) -> cri.RuntimeConfigResponse:  # noqa: ARG002
+        return runtime_config.runtime_config(self._parts)
+
+    async def run_pod_sandbox(self, message: cri.RunPodSandboxRequest) -> cri.RunPodSandboxResponse:
+        return await sandbox_run.run_pod_sandbox(self._parts, message)
+
+    async def stop_pod_sandbox(self, message: cri.StopPodSandboxRequest) -> cri.StopPodSandboxResponse:
+        return await sandbox_stop.stop_pod_sandbox(self._parts, message)
+
+    async def remove_pod_sandbox(self, message: cri.RemovePodSandboxRequest) -> cri.RemovePodSandboxResponse:
+        return await sandbox_remove.remove_pod_sandbox(self._parts, message)
+
+    async def pod_sandbox_status(self, message: cri.PodSandboxStatusRequest) -> cri.PodSandboxStatusResponse:
+        return await sandbox_status.pod_sandbox_status(self._parts, message)
+
+    async def list_pod_sandbox(  # type: ignore[override]  # its response is encoded already
+        self, message: cri.ListPodSandboxRequest
+    ) -> Encoded[cri.ListPodSandboxResponse]:
+        return sandbox_list.list_pod_sandbox(self._parts, message)
+
+    async def create_container(self, message: cri.CreateContainerRequest) -> cri.CreateContainerResponse:
+        return await create.create_container(self._parts, message)
+
+    async def start_container(self, message: cri.StartContainerRequest) -> cri.StartContainerResponse:
+        return await start.start_container(self._parts, message)
+
+    async def stop_container(self, message: cri.StopContainerRequest) -> cri.StopContainerResponse:
+        return await stop.stop_container(self._parts, message)
+
+    async def remove_container(self, message: cri.RemoveContainerRequest) -> cri.RemoveContainerResponse:
+        return await remove.remove_container(self._parts, message)
+
+    async def list_containers(  # type: ignore[override]  # its response is encoded already
+        self, message: cri.ListContainersRequest
+    ) -> Encoded[cri.ListContainersResponse]:
+        return list_.list_containers(self._parts, message)
+
+    async def container_status(self, message: cri.ContainerStatusRequest) -> cri.ContainerStatusResponse:
+        return await container_status.container_status(self._parts, message)
+
+    async def reopen_container_log(self, message: cri.ReopenContainerLogRequest) -> cri.ReopenContainerLogResponse:
+        return await reopen_log.reopen_container_log(self._parts, message)
+
+    async def exec_sync(self, message: cri.ExecSyncRequest) -> cri.ExecSyncResponse:
+        return await exec_sync.exec_sync(self._parts, message)

@@ -1,0 +1,36 @@
+"""When a sandbox's pause process ends: its task is deleted, and the sandbox is no longer ready."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cri_shim.errors import NotFound
+from cri_shim.state.sandbox import SandboxState
+
+if TYPE_CHECKING:
+    from cri_shim.cri.parts import Parts
+    from cri_shim.events.exits import Exit
+    from cri_shim.state.sandbox import Sandbox
+
+log = structlog.get_logger(__name__)
+
+
+def watch_sandbox(parts: Parts, sandbox: Sandbox) -> None:
+    """Have the end of the sandbox's task noticed."""
+
+    async def handle(exit_: Exit) -> None:
+        await handle_sandbox_exit(parts, sandbox, exit_)
+
+    parts.exits.watch(sandbox.id, handle)
+
+
+async def handle_sandbox_exit(parts: Parts, sandbox: Sandbox, exit_: Exit) -> None:
+    """Delete the ended task and mark the sandbox as not ready. The network namespace stays until Stop."""
+    with suppress(NotFound):
+        await parts.containerd.tasks.delete(sandbox.id)
+    sandbox.update_status(state=SandboxState.NOTREADY, pid=0, exited_at=exit_.at, exit_status=exit_.status)
+    sandbox.exited.set()
+    log.info("sandbox ended", sandbox=sandbox.id, pod=sandbox.metadata.name, exit_status=exit_.status)

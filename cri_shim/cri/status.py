@@ -1,0 +1,61 @@
+"""Status: is the runtime ready, is the network, and if not, why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from cri_shim import __version__
+from cri_shim.api.runtime import v1 as cri
+
+if TYPE_CHECKING:
+    from cri_shim.cri.parts import Parts
+
+RUNTIME_NOT_READY = "ContainerdNotReachable"
+NETWORK_NOT_READY = "NetworkPluginNotReady"
+
+
+def status(parts: Parts, request: cri.StatusRequest) -> cri.StatusResponse:
+    """The conditions that the kubelet judges the node by; a verbose one with the configuration in force."""
+    return cri.StatusResponse(
+        status=cri.RuntimeStatus(conditions=[_runtime_ready(parts), _network_ready(parts)]),
+        info=_info(parts) if request.verbose else {},
+        runtime_handlers=parts.runtime_handlers,
+        features=cri.RuntimeFeatures(supplemental_groups_policy=True),
+    )
+
+
+def _runtime_ready(parts: Parts) -> cri.RuntimeCondition:
+    problem = parts.health.problem
+    if problem is None:
+        return cri.RuntimeCondition(type="RuntimeReady", status=True)
+    return cri.RuntimeCondition(type="RuntimeReady", status=False, reason=RUNTIME_NOT_READY, message=problem)
+
+
+def _network_ready(parts: Parts) -> cri.RuntimeCondition:
+    network = parts.network(parts.settings.runtime.containerd.default_runtime_name).status()
+    if network.ready:
+        return cri.RuntimeCondition(type="NetworkReady", status=True)
+    return cri.RuntimeCondition(
+        type="NetworkReady",
+        status=False,
+        reason=NETWORK_NOT_READY,
+        message=f"Network plugin returns error: {network.message}",
+    )
+
+
+def _info(parts: Parts) -> dict[str, str]:
+    settings = parts.settings
+    config: dict[str, object] = {
+        **msgspec.to_builtins(settings.runtime),
+        "sandboxImage": settings.images.pinned_images.get("sandbox", ""),
+    }
+    found = {
+        "config": msgspec.json.encode(config).decode(),
+        "cniconfig": msgspec.json.encode(parts.networks[""].describe()).decode(),
+        "criShim": msgspec.json.encode({"version": __version__}).decode(),
+    }
+    for handler, network in parts.networks.items():
+        found["lastCNILoadStatus" + (f".{handler}" if handler else "")] = network.last_load
+    return found

@@ -1,0 +1,172 @@
+"""The composition root: builds the parts, hands them to each other, owns their lifetimes.
+
+Start: the socket listens first and answers Unavailable, so that a kubelet that is quicker than we are waits instead of
+failing; then containerd is found and checked, CNI and images are read, and what runs is recovered. Only then is the
+server ready. Stop: the reverse; pods go on running, and the next start finds them.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+import structlog
+from anyio import to_thread
+
+from cri_shim.cni import Cni
+from cri_shim.containerd.client import Client
+from cri_shim.cri.container.accounts import AccountsCache
+from cri_shim.cri.container.checkpointed import checkpointed
+from cri_shim.cri.image.usage import SnapshotUsage
+from cri_shim.cri.image_service import ImageService
+from cri_shim.cri.parts import Parts
+from cri_shim.cri.recovery import recover
+from cri_shim.cri.runtime_handlers import base_specs, runtime_handlers
+from cri_shim.cri.runtime_service import RuntimeService
+from cri_shim.errors import Unavailable
+from cri_shim.events.exits import ExitWatch
+from cri_shim.events.monitor import ContainerdHealth, monitor
+from cri_shim.linux.facts import gather
+from cri_shim.server.serve import Server
+from cri_shim.state.container import REASON_OOM_KILLED
+from cri_shim.state.flights import Flights
+from cri_shim.state.images import ImageStore
+from cri_shim.state.names import NameIndex
+from cri_shim.state.paths import Paths
+from cri_shim.state.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anyio.abc import TaskGroup
+
+    from cri_shim.api.containerd.types.event_pb2 import Envelope
+    from cri_shim.config.runtime_settings import CniSettings
+    from cri_shim.config.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+
+
+async def serve(settings: Settings, *, ready: Callable[[], None] | None = None) -> None:
+    """Serve the CRI until cancelled; `ready` is called once calls are answered.
+
+    Raises FailedPrecondition when containerd is too old or lacks a service, AlreadyExists when another server answers
+    on the socket, InvalidArgument for settings that can't be met.
+    """
+    started = time.monotonic()
+    async with Client(settings.containerd.address) as containerd, anyio.create_task_group() as tasks:
+        parts = await _build(settings, containerd, tasks)
+        async with Server(settings, [RuntimeService(parts), ImageService(parts)]) as server:
+            await _wait_for_containerd(parts)
+            await _load(parts)
+            listener = _Listener(parts)
+            tasks.start_soon(monitor, containerd, parts.health, listener)
+            tasks.start_soon(parts.snapshot_usage.collect)
+            for network in parts.networks.values():
+                tasks.start_soon(network.watch)
+            server.ready()
+            log.info("ready", listen=settings.shim.address, seconds=round(time.monotonic() - started, 3))
+            if ready is not None:
+                ready()
+            await anyio.sleep_forever()
+
+
+async def _build(settings: Settings, containerd: Client, tasks: TaskGroup) -> Parts:
+    paths = Paths(root=settings.cri_root, state=settings.cri_state)
+    await to_thread.run_sync(_make_directories, paths)
+    return Parts(
+        settings=settings,
+        containerd=containerd,
+        health=ContainerdHealth(),
+        paths=paths,
+        facts=await to_thread.run_sync(gather),
+        networks=_networks(settings),
+        base_specs=await to_thread.run_sync(base_specs, settings),
+        runtime_handlers=[],
+        sandboxes=Store("sandbox"),
+        containers=Store("container"),
+        sandbox_names=NameIndex(),
+        container_names=NameIndex(),
+        images=ImageStore(containerd),
+        snapshot_usage=SnapshotUsage(containerd, settings),
+        accounts=AccountsCache(os.path.join(paths.state, "mounts")),
+        flights=Flights(tasks),
+        exits=ExitWatch(containerd, tasks),
+    )
+
+
+def _make_directories(paths: Paths) -> None:
+    for directory in (paths.root, paths.state):
+        os.makedirs(directory, 0o700, exist_ok=True)
+    os.chmod(paths.state, 0o700)
+
+
+def _networks(settings: Settings) -> dict[str, Cni]:
+    """The node's network, and one for each handler that brings a CNI directory of its own."""
+    networks = {"": _network(settings, settings.runtime.cni)}
+    for name, handler in settings.runtime.containerd.runtimes.items():
+        if handler.cni_conf_dir:
+            networks[name] = _network(settings, settings.cni_of(handler))
+    return networks
+
+
+def _network(settings: Settings, cni: CniSettings) -> Cni:
+    return Cni(
+        bin_dirs=cni.bin_dirs,
+        conf_dir=cni.conf_dir,
+        max_conf_num=cni.max_conf_num,
+        setup_serially=cni.setup_serially,
+        use_internal_loopback=cni.use_internal_loopback,
+        plugin_timeout=settings.shim.cni_plugin_timeout,
+    )
+
+
+async def _wait_for_containerd(parts: Parts) -> None:
+    """Wait until containerd answers and is found fit. Raises FailedPrecondition when it is not."""
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            parts.health.version = await parts.containerd.check()
+        except Unavailable as error:
+            log.warning("waiting for containerd", error=str(error), next_try_in=pause)
+            await anyio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        else:
+            parts.health.problem = None
+            return
+
+
+async def _load(parts: Parts) -> None:
+    async with anyio.create_task_group() as tasks:
+        for network in parts.networks.values():
+            tasks.start_soon(network.load)
+        tasks.start_soon(parts.images.load)
+        tasks.start_soon(_ask_handlers, parts)
+    await recover(parts)
+
+
+async def _ask_handlers(parts: Parts) -> None:
+    parts.runtime_handlers.extend(await runtime_handlers(parts.settings, parts.containerd))
+
+
+@dataclass(frozen=True)
+class _Listener:
+    """What happens on containerd's events."""
+
+    parts: Parts
+
+    async def image_changed(self, topic: str, envelope: Envelope) -> None:
+        await self.parts.images.on_event(topic, envelope)
+
+    async def oom(self, container_id: str) -> None:
+        container = self.parts.containers.get(container_id)
+        if container is not None:
+            await checkpointed(self.parts, container, reason=REASON_OOM_KILLED)
+
+    async def resync(self) -> None:
+        await self.parts.images.load()
