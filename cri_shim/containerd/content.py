@@ -1,0 +1,60 @@
+"""containerd's content store: blobs by digest, and the ingests that are becoming blobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from cri_shim.api.containerd.services.content.v1 import content_pb2 as pb
+from cri_shim.api.containerd.services.content.v1.content_grpc import ContentStub
+from cri_shim.errors import ResourceExhausted
+
+if TYPE_CHECKING:
+    from cri_shim.containerd.channel import Channel
+
+# Manifests and configurations are what we read; registries refuse larger manifests, containerd reads up to 8 MiB.
+READ_LIMIT = 8 << 20
+
+
+class Content:
+    """The service `containerd.services.content.v1.Content`. NotFound is raised for an unknown digest or ref."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._stub = ContentStub(channel.grpc)
+
+    async def read(self, digest: str, *, limit: int = READ_LIMIT) -> bytes:
+        """The blob `digest`; ResourceExhausted when it has more than `limit` bytes."""
+        request = pb.ReadContentRequest(digest=digest, size=limit + 1)
+        data = b"".join([part.data for part in await self._channel.read_all(self._stub.Read, request)])
+        if len(data) > limit:
+            raise ResourceExhausted(f"blob {digest} has more than the {limit} bytes that are read of one")
+        return data
+
+    async def info(self, digest: str) -> pb.Info:
+        """Size, times and labels of the blob `digest`."""
+        return (await self._channel.read(self._stub.Info, pb.InfoRequest(digest=digest))).info
+
+    async def update(self, info: pb.Info, *field_paths: str, lease: str | None = None) -> pb.Info:
+        """Replace the labels named (`labels.x`) of the blob `info.digest`."""
+        request = pb.UpdateRequest(info=info, update_mask=FieldMask(paths=field_paths))
+        return (await self._channel.call(self._stub.Update, request, lease=lease)).info
+
+    async def delete(self, digest: str) -> None:
+        """Remove the blob `digest` at once, whatever refers to it."""
+        await self._channel.call(self._stub.Delete, pb.DeleteContentRequest(digest=digest))
+
+    async def statuses(self, *filters: str) -> list[pb.Status]:
+        """The ingests under way that match any of `filters`."""
+        reply = await self._channel.read(self._stub.ListStatuses, pb.ListStatusesRequest(filters=filters))
+        return list(reply.statuses)
+
+    async def abort(self, ref: str) -> None:
+        """Throw away the ingest `ref`."""
+        await self._channel.call(self._stub.Abort, pb.AbortRequest(ref=ref))
+
+    async def list(self, *filters: str) -> list[pb.Info]:
+        """The blobs that match any of `filters`; all of the namespace's without one."""
+        parts = await self._channel.read_all(self._stub.List, pb.ListContentRequest(filters=filters))
+        return [info for part in parts for info in part.info]
