@@ -12,6 +12,7 @@ from cri_shim.cli.settings import settings_of, settings_options
 
 if TYPE_CHECKING:
     from anyio import CancelScope
+    from anyio.abc import TaskStatus
 
     from cri_shim.config import Loaded
 
@@ -58,16 +59,17 @@ async def _serve(loaded: Loaded) -> None:
     from cri_shim.node import serve  # noqa: PLC0415  (the whole server)
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_end_on_signal, tasks.cancel_scope)
+        await tasks.start(_end_on_signal, tasks.cancel_scope)
         await serve(loaded.settings)
 
 
-async def _end_on_signal(scope: CancelScope) -> None:
+async def _end_on_signal(scope: CancelScope, *, task_status: TaskStatus[None]) -> None:
     """Cancel `scope` at the first signal; the second one finds the system's own handling."""
     import anyio  # noqa: PLC0415  (as in `run`)
     import structlog  # noqa: PLC0415  (as in `run`)
 
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
         async for number in signals:
             structlog.get_logger("cri_shim").info("ending", signal=signal.Signals(number).name)
             break

@@ -1,0 +1,107 @@
+"""`serve` ends as it was told to, and says why it can't begin."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from cri_shim.errors import AlreadyExists, FailedPrecondition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from click.testing import Result
+
+    from cri_shim.config import Settings
+
+
+def raising(*errors: Exception) -> Any:
+    """A node that fails as one does whose tasks fail: wrapped in a group."""
+
+    async def serve(_settings: Settings) -> None:
+        raise ExceptionGroup("unhandled errors in a TaskGroup", list(errors))
+
+    return serve
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_and_it_tidies_up(
+    run: Callable[..., Result], node_serves: Callable[[Any], None], number: signal.Signals
+) -> None:
+    tidied: list[bool] = []
+
+    async def serve(_settings: Settings) -> None:
+        os.kill(os.getpid(), number)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(0.01)
+                tidied.append(True)
+
+    node_serves(serve)
+    result = run("serve", "--log-format", "json")
+    assert result.exit_code == 0
+    assert tidied == [True]
+    assert number.name in result.stderr
+
+
+def test_the_options_reach_the_node(
+    run: Callable[..., Result], node_serves: Callable[[Any], None], tmp_path: Path
+) -> None:
+    seen: list[Settings] = []
+
+    async def serve(settings: Settings) -> None:
+        seen.append(settings)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await anyio.sleep_forever()
+
+    node_serves(serve)
+    assert run("serve", "--containerd-address", "/c.sock", "--listen", f"unix://{tmp_path}/l.sock").exit_code == 0
+    (settings,) = seen
+    assert settings.containerd.address == "/c.sock"
+    assert settings.shim.address == f"{tmp_path}/l.sock"
+
+
+def test_a_containerd_that_will_not_do_is_said_in_plain_words(
+    run: Callable[..., Result], node_serves: Callable[[Any], None]
+) -> None:
+    node_serves(raising(ExceptionGroup("", [FailedPrecondition("containerd 1.7 is too old")])))
+    result = run("serve")
+    assert result.exit_code == 1
+    assert "Error: containerd 1.7 is too old\n" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_each_failure_is_said_once(run: Callable[..., Result], node_serves: Callable[[Any], None]) -> None:
+    node_serves(raising(AlreadyExists("in use"), AlreadyExists("in use"), FailedPrecondition("too old")))
+    assert "Error: in use\ntoo old\n" in run("serve").stderr
+
+
+def test_a_bug_keeps_its_traceback(run: Callable[..., Result], node_serves: Callable[[Any], None]) -> None:
+    node_serves(raising(FailedPrecondition("too old"), KeyError("bug")))
+    result = run("serve")
+    assert result.exit_code == 1
+    assert isinstance(result.exception, ExceptionGroup)
+
+
+def test_a_warning_about_the_configuration_is_logged(
+    run: Callable[..., Result], node_serves: Callable[[Any], None], tmp_path: Path
+) -> None:
+    (tmp_path / "a.toml").write_text("version = 3\n[plugins.'io.cri-shim.v1']\nlog_levle = 'debug'\n")
+    node_serves(raising(AlreadyExists("in use")))
+    assert "did you mean" in run("serve", "--config", tmp_path / "a.toml", "--log-format", "json").stderr
+
+
+def test_a_configuration_that_can_not_be_is_refused_before_anything_is_done(
+    run: Callable[..., Result], node_serves: Callable[[Any], None], tmp_path: Path
+) -> None:
+    node_serves(raising(AssertionError("reached")))
+    result = run("serve", "--config", tmp_path / "none.toml")
+    assert result.exit_code == 2
+    assert f"{tmp_path}/none.toml: can't be read: No such file or directory" in result.stderr
