@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Self
 
+import anyio
 import structlog
 from anyio import to_thread
 
@@ -55,7 +55,8 @@ class Server:
         """Take no more calls, give those under way their time, then end them."""
         if self._transport is None or self._listener is None:
             return
-        await asyncio.shield(self._close(self._transport, self._listener))
+        with anyio.CancelScope(shield=True):  # its end is what cancels us; asyncio.shield would leave at once
+            await self._close(self._transport, self._listener)
 
     async def _close(self, transport: Transport, listener: Listener) -> None:
         self._gate.draining = True
