@@ -24,7 +24,7 @@ from cri_shim.api.runtime import v1 as cri
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-PULLED = "docker.io/test/pull:100m"
+PULLED = "docker.io/test/big:latest"
 UNITS = {
     "log throughput": MEGABYTES_PER_SECOND,
     "idle CPU, lists each second": "% core",

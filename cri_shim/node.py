@@ -17,6 +17,7 @@ import structlog
 from anyio import to_thread
 
 from cri_shim.cni import Cni
+from cri_shim.config.image_settings import host_platform
 from cri_shim.containerd.client import Client
 from cri_shim.cri.container.accounts import AccountsCache
 from cri_shim.cri.container.checkpointed import checkpointed
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from cri_shim.api.containerd.types.event_pb2 import Envelope
     from cri_shim.config.runtime_settings import CniSettings
     from cri_shim.config.settings import Settings
 
@@ -79,12 +79,14 @@ async def serve(settings: Settings, *, ready: Callable[[], None] | None = None) 
 async def _build(settings: Settings, containerd: Client, tasks: TaskGroup) -> Parts:
     paths = Paths(root=settings.cri_root, state=settings.cri_state)
     await to_thread.run_sync(_make_directories, paths)
+    architecture = host_platform().partition("/")[2]
     return Parts(
         settings=settings,
         containerd=containerd,
         health=ContainerdHealth(),
         paths=paths,
         facts=await to_thread.run_sync(gather),
+        architecture=architecture,
         networks=_networks(settings),
         base_specs=await to_thread.run_sync(base_specs, settings),
         runtime_handlers=[],
@@ -92,7 +94,7 @@ async def _build(settings: Settings, containerd: Client, tasks: TaskGroup) -> Pa
         containers=Store("container"),
         sandbox_names=NameIndex(),
         container_names=NameIndex(),
-        images=ImageStore(containerd),
+        images=ImageStore(containerd, architecture),
         snapshot_usage=SnapshotUsage(containerd, settings),
         accounts=AccountsCache(os.path.join(paths.state, "mounts")),
         flights=Flights(tasks),
@@ -160,8 +162,8 @@ class _Listener:
 
     parts: Parts
 
-    async def image_changed(self, topic: str, envelope: Envelope) -> None:
-        await self.parts.images.on_event(topic, envelope)
+    async def image_changed(self, name: str) -> None:
+        await self.parts.images.changed(name)
 
     async def oom(self, container_id: str) -> None:
         container = self.parts.containers.get(container_id)

@@ -181,11 +181,11 @@ class Channel:
         except GRPCError as error:
             raise from_status(error.status, error.message or f"{method} failed without a reason") from error
         except TimeoutError as error:
-            if not _settle(stream):
+            if not settle(stream):
                 raise
             raise DeadlineExceeded(f"containerd did not answer {method} within {timeout} s") from error
         except StreamTerminatedError as error:
-            _settle(stream)
+            settle(stream)
             raise ConnectionFailed(
                 f"containerd at {self.address} went away during {method}: {error}", sent=True
             ) from error
@@ -193,7 +193,7 @@ class Channel:
             raise Internal(f"{method}: {error}") from error
 
 
-def _settle(stream: Stream[Any, Any]) -> bool:
+def settle(stream: Stream[Any, Any]) -> bool:
     """Take back grpclib's request to cancel this task, which it has turned into an error; False if it made none.
 
     grpclib wakes a waiting call by cancelling its task. Left standing, that request would make the next cancel scope

@@ -6,10 +6,13 @@ import secrets
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from grpclib.exceptions import GRPCError, StreamTerminatedError
+
 from cri_shim.api.containerd.services.streaming.v1.streaming_grpc import StreamingStub
 from cri_shim.api.containerd.services.streaming.v1.streaming_pb2 import StreamInit
 from cri_shim.containerd import typeurl
-from cri_shim.errors import Unavailable
+from cri_shim.containerd.channel import settle
+from cri_shim.errors import Unavailable, from_status
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,14 +25,24 @@ if TYPE_CHECKING:
 
 
 class MessageStream:
-    """Our end of an open stream; iterating gives what containerd sends until it ends the stream."""
+    """Our end of an open stream; iterating gives what containerd sends until the stream ends.
+
+    containerd ends one by resetting it, so a reset is an end like any other: what went wrong, if anything did, the
+    Transfer that uses the stream tells.
+    """
 
     def __init__(self, id_: str, stream: Stream[Any, Any]) -> None:
         self.id = id_
         self._stream = stream
 
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return aiter(self._stream)
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        try:
+            async for message in self._stream:
+                yield message
+        except StreamTerminatedError:
+            settle(self._stream)
+        except GRPCError as error:
+            raise from_status(error.status, error.message or "a stream failed without a reason") from error
 
     async def send(self, message: Message) -> None:
         """Send `message`, wrapped in an Any."""

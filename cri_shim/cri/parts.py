@@ -36,6 +36,7 @@ class Parts:
     health: ContainerdHealth
     paths: Paths
     facts: NodeFacts
+    architecture: str  # this machine's, by Go's name: amd64, arm64
     networks: Mapping[str, Cni]
     base_specs: Mapping[str, Spec]  # by handler: its `base_runtime_spec`, read at start
     runtime_handlers: list[cri.RuntimeHandler]  # asked for once, at start

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 import structlog
 
-from cri_shim.api.containerd.events import task_pb2
+from cri_shim.api.containerd.events import image_pb2, task_pb2
 from cri_shim.containerd import typeurl
 from cri_shim.errors import CriError, Unavailable
 
 if TYPE_CHECKING:
+    from google.protobuf import any_pb2
+
     from cri_shim.api.containerd.types.event_pb2 import Envelope
     from cri_shim.containerd.client import Client
 
@@ -39,7 +41,7 @@ class ContainerdHealth:
 class Listener(Protocol):
     """Who hears of events. Each method is called for one event after the other and must not take long."""
 
-    async def image_changed(self, topic: str, envelope: Envelope) -> None:
+    async def image_changed(self, name: str) -> None:
         """An image was made, changed or removed, by us or by anybody."""
 
     async def oom(self, container_id: str) -> None:
@@ -69,6 +71,14 @@ async def monitor(containerd: Client, health: ContainerdHealth, listener: Listen
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
+def _image_name(event: any_pb2.Any) -> str:
+    if typeurl.is_a(event, image_pb2.ImageCreate):
+        return typeurl.unpack(event, image_pb2.ImageCreate).name
+    if typeurl.is_a(event, image_pb2.ImageUpdate):
+        return typeurl.unpack(event, image_pb2.ImageUpdate).name
+    return typeurl.unpack(event, image_pb2.ImageDelete).name
+
+
 async def _dispatch(envelope: Envelope, namespace: str, listener: Listener) -> None:
     if envelope.namespace != namespace:
         return
@@ -76,6 +86,6 @@ async def _dispatch(envelope: Envelope, namespace: str, listener: Listener) -> N
         if envelope.topic == OOM_TOPIC:
             await listener.oom(typeurl.unpack(envelope.event, task_pb2.TaskOOM).container_id)
         elif envelope.topic.startswith(IMAGES):
-            await listener.image_changed(envelope.topic, envelope)
+            await listener.image_changed(_image_name(envelope.event))
     except (CriError, OSError) as error:
         log.warning("event not handled", topic=envelope.topic, error=str(error) or repr(error))
