@@ -13,6 +13,7 @@ import click
 
 from cri_shim.cli.checkout import demo_node, harness_error
 from cri_shim.cli.failure import plainly
+from cri_shim.errors import CriError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +53,12 @@ def _show(running: RunningNode, seconds: float) -> None:
     from cri_shim.cli.demo_pod import show  # noqa: PLC0415  (as above)
 
     click.echo(f"A node of its own is up after {seconds:.1f} s: containerd, a registry, a bridge network, cri-shim.")
-    anyio.run(show, running.shim_endpoint, running.node.path)
+    try:
+        anyio.run(show, running.shim_endpoint, running.node.path)
+    except CriError:  # its log goes with the node
+        for name, end in running.logs().items():
+            click.echo(f"── the end of {name}\n{end}", err=True)
+        raise
 
 
 def _keep_up(running: RunningNode) -> None:

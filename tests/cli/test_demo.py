@@ -126,3 +126,22 @@ def test_signals_are_handled_as_before_afterwards() -> None:
     with demo_module.ended_by_signals():
         pass
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_pod_that_fails_is_told_with_the_ends_of_the_logs(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, ended: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    @contextmanager
+    def node(**_options: Any) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(
+            shim_endpoint=f"unix://{tmp_path}/none.sock",
+            node=SimpleNamespace(path=lambda path: path),
+            logs=lambda: {"/var/log/cri-shim.log": "the reason"},
+        )
+
+    del ended
+    monkeypatch.setattr(demo_module, "demo_node", node)
+    result = run("demo")
+    assert result.exit_code == 1
+    assert "the end of /var/log/cri-shim.log\nthe reason" in result.stderr
+    assert "Error: " in result.stderr
