@@ -1,12 +1,13 @@
 """The project's sessions: `nox` runs the checks, `nox -s NAME` one of them; what follows `--` goes to the tool.
 
-Each session has an environment of its own, which is kept and used again until pyproject.toml or the contracts change.
+Each session has an environment of its own, which is kept and used again until its dependencies or the contracts change.
 The sessions with a node (integration, bench, critest) need root, and the Debian packages that `make` names.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from pathlib import Path
@@ -22,21 +23,23 @@ PROJECT = ("-e", ".")
 INTEGRATION_SECONDS = "300"
 
 
-def install(session: nox.Session, group: str, *project: str) -> None:
-    """Install a dependency group, and the project as `-e .`, unless this environment has just these."""
+def install(session: nox.Session, *wanted: str, group: str = "") -> None:
+    """Install what is wanted, with a dependency group, unless this environment was made for just that."""
     stamp = Path(session.virtualenv.location) / ".installed"
-    wanted = fingerprint()
-    if stamp.exists() and stamp.read_text() == wanted:
+    state = fingerprint()
+    if stamp.exists() and stamp.read_text() == state:
         return
-    session.install("--quiet", *project, *nox.project.dependency_groups(nox.project.load_toml(), group))
-    stamp.write_text(wanted)
+    grouped = nox.project.dependency_groups(nox.project.load_toml(), group) if group else ()
+    session.install("--quiet", *wanted, *grouped)
+    stamp.write_text(state)
 
 
 def fingerprint() -> str:
     """A hash of what decides on an environment's content; the project's own modules are used in place."""
-    protos = sorted(Path("protos").rglob("*.proto"))
-    digest = hashlib.sha256()
-    for file in (Path("pyproject.toml"), Path("hatch_build.py"), *protos):
+    settings = nox.project.load_toml()
+    asked = {name: settings[name] for name in ("build-system", "project", "dependency-groups")}
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode())
+    for file in (Path("hatch_build.py"), *sorted(Path("protos").rglob("*.proto"))):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 
@@ -44,7 +47,7 @@ def fingerprint() -> str:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Formatting, lint rules, and the order of the rooms."""
-    install(session, "lint")
+    install(session, group="lint")
     session.run("ruff", "format", "--check", *PYTHON_TREES)
     session.run("ruff", "check", *PYTHON_TREES)
     session.run("lint-imports")
@@ -53,28 +56,28 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Types, strictly."""
-    install(session, "types", *PROJECT)
+    install(session, *PROJECT, group="types")
     session.run("mypy", *session.posargs)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Unit tests: no root, no daemon."""
-    install(session, "test", *PROJECT)
+    install(session, *PROJECT, group="test")
     session.run("pytest", "-n", "2", "tests", *session.posargs)
 
 
 @nox.session
 def integration(session: nox.Session) -> None:
     """A real node: containerd, runc, CNI, a registry; `--endpoint containerd` runs the same against the peer."""
-    install(session, "test", *PROJECT)
+    install(session, *PROJECT, group="test")
     session.run("pytest", "--timeout", INTEGRATION_SECONDS, "integration", *session.posargs)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
     """Side by side with containerd's own CRI plugin; `--quick`, `--json FILE`."""
-    install(session, "bench", *PROJECT)
+    install(session, *PROJECT)
     session.run("python", "-m", "bench", *session.posargs)
 
 
@@ -84,5 +87,5 @@ def critest(session: nox.Session) -> None:
     binary = os.environ.get("CRITEST") or shutil.which("critest")
     if not binary:
         session.skip("no critest: put it on PATH, or name it in $CRITEST")
-    install(session, "test", *PROJECT)
+    install(session, *PROJECT)
     session.run("python", "-m", "integration.critest", binary, *session.posargs)
