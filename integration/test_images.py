@@ -50,7 +50,7 @@ async def test_an_image_that_the_registry_has_not_got_is_not_found(kubelet: Kube
 
 
 @pytest.mark.shim_only
-@pytest.mark.parametrize("name", ["UPPER/case", "a" * 64, "busybox:", "busybox@sha256:1", "/x", "a//b", "-x"])
+@pytest.mark.parametrize("name", ["docker.io/UPPER/case", "a" * 64, "busybox:", "busybox@sha256:1", "/x", "a//b", "-x"])
 async def test_a_bad_reference_is_an_invalid_argument(kubelet: Kubelet, name: str) -> None:
     """Improvement: containerd answers Unknown."""
     with pytest.raises(GRPCError) as caught:

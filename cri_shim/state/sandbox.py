@@ -56,7 +56,8 @@ class Sandbox:
     runtime: RuntimeChoice
     timeline: Timeline | None = None
     closing: bool = False  # set by Stop and Remove: no container may be created any more
-    network_down: bool = False  # CNI DEL is done and the namespace is gone
+    network_down: bool = False  # the namespace is gone, by us or with a boot
+    detached: bool = False  # CNI DEL has succeeded since we started: it need not be repeated
     lock: anyio.Lock = field(default_factory=anyio.Lock)
     exited: anyio.Event = field(default_factory=anyio.Event)  # the pause task has ended and been deleted
     _item: bytes | None = None

@@ -31,6 +31,10 @@ class AccountsCache:
         self._directory = directory
         self._known: OrderedDict[tuple[str, str], Accounts] = OrderedDict()
 
+    def known(self, snapshotter: str, chain_id: str) -> Accounts | None:
+        """The account files of the image `chain_id`, if they have been read."""
+        return self._known.get((snapshotter, chain_id))
+
     async def of(self, snapshotter: str, chain_id: str, mounts: Sequence[mount_pb2.Mount]) -> Accounts:
         """The account files of the image `chain_id`, read through `mounts` of a fresh snapshot of it if need be."""
         key = (snapshotter, chain_id)

@@ -38,8 +38,13 @@ from cri_shim.state.undo import Undo
 from cri_shim.stdio.container_io import ContainerIo
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cri_shim.api.containerd.types import mount_pb2
+    from cri_shim.cri.container.volumes import ImageVolume
     from cri_shim.cri.parts import Parts
     from cri_shim.oci.spec import Spec
+    from cri_shim.oci.users import Accounts
     from cri_shim.state.images import ImageRecord
     from cri_shim.state.sandbox import Sandbox
 
@@ -133,38 +138,47 @@ class _Creation:
     async def _run(self, undo: Undo) -> None:
         self._reserve(undo)
         parts, runtime = self.parts, self.sandbox.runtime
-        volumes = image_volumes(parts, self.id, self.config, self.image.config)
         undo.push("directories", lambda: remains.remove_files(parts, self.id))
         undo.push("snapshot", lambda: remains.remove_snapshot(parts, runtime.snapshotter, self.id))
-        with step("snapshot, files"):
-            io, mounts = await overlap(
-                to_thread.run_sync(self._make_files),
-                prepare_snapshot(parts, self.image, runtime.snapshotter, self.id, lease=self.sandbox.id),
-            )
-        with step("accounts"):
-            accounts = await parts.accounts.of(runtime.snapshotter, self.image.chain_id, mounts)
-        if volumes:
-            with step("image volumes"):
-                await to_thread.run_sync(populate, volumes, mounts, parts.paths)
-        _, handler = choose_handler(parts.settings, self.pod, self.sandbox.metadata.runtime_handler)
-        with step("OCI spec"):
-            spec = await workload_spec(
-                parts, self.sandbox, self.metadata, self.pod, self.image, handler, accounts, volumes
-            )
-        self.metadata = self._completed_metadata(spec)
         undo.push("container record", lambda: remains.remove_container(parts, self.id))
+        volumes = image_volumes(parts, self.id, self.config, self.image.config)
+        accounts = parts.accounts.known(runtime.snapshotter, self.image.chain_id)
+        prepared = accounts is None or bool(volumes)  # the root file system has to be looked into first
+        if accounts is None or volumes:
+            mounts = await self._prepare_snapshot()
+            with step("root file system"):
+                accounts = await parts.accounts.of(runtime.snapshotter, self.image.chain_id, mounts)
+                await to_thread.run_sync(populate, volumes, mounts, parts.paths)
+        spec = await self._spec(accounts, volumes)
+        self.metadata = self._completed_metadata(spec)
         status = ContainerStatus(created_at=time.time_ns(), resources=resources_of(spec))
-        with step("record, checkpoint"):
-            await overlap(
+        with step("record, files"):
+            io, _, _ = await overlap(
+                to_thread.run_sync(self._make_files, status),
                 parts.containerd.containers.create(self._record(spec)),
-                to_thread.run_sync(checkpoint.write, parts.paths.container_root(self.id), status),
+                _nothing() if prepared else self._prepare_snapshot(),
             )
         require_ready(self.sandbox)  # it may have been stopped meanwhile, unaware of us
-        parts.containers.add(
+        self._publish(spec, status, io)
+
+    async def _prepare_snapshot(self) -> Sequence[mount_pb2.Mount]:
+        with step("snapshot", lane="snapshot"):
+            return await prepare_snapshot(
+                self.parts, self.image, self.sandbox.runtime.snapshotter, self.id, lease=self.sandbox.id
+            )
+
+    async def _spec(self, accounts: Accounts, volumes: Sequence[ImageVolume]) -> Spec:
+        parts, sandbox = self.parts, self.sandbox
+        _, handler = choose_handler(parts.settings, self.pod, sandbox.metadata.runtime_handler)
+        with step("OCI spec"):
+            return await workload_spec(parts, sandbox, self.metadata, self.pod, self.image, handler, accounts, volumes)
+
+    def _publish(self, spec: Spec, status: ContainerStatus, io: ContainerIo) -> None:
+        self.parts.containers.add(
             Container(
                 metadata=self.metadata,
                 status=status,
-                runtime=runtime,
+                runtime=self.sandbox.runtime,
                 process=spec.process or Process(),
                 io=io,
                 timeline=self.timeline,
@@ -179,9 +193,11 @@ class _Creation:
 
         undo.push("name", release)
 
-    def _make_files(self) -> ContainerIo:
-        """Make the container's directories and FIFOs. Blocks."""
-        os.makedirs(self.parts.paths.container_root(self.id), 0o755, exist_ok=True)
+    def _make_files(self, status: ContainerStatus) -> ContainerIo:
+        """Make the container's directories, checkpoint and FIFOs. Blocks."""
+        root = self.parts.paths.container_root(self.id)
+        os.makedirs(root, 0o755, exist_ok=True)
+        checkpoint.write(root, status)
         state = self.parts.paths.container_state(self.id)
         os.makedirs(state, 0o755, exist_ok=True)
         return ContainerIo.create(state, self.id, stdin=self.config.stdin, terminal=self.config.tty)
@@ -211,3 +227,7 @@ class _Creation:
             extensions={CONTAINER_EXTENSION: self.metadata.to_any()},
             sandbox=self.sandbox.id,
         )
+
+
+async def _nothing() -> None:
+    """What is left to do of something that is done."""

@@ -44,9 +44,9 @@ async def _take_apart(parts: Parts, container: Container) -> None:
     if container.io is not None:
         await container.io.close()
         container.io = None
-    await remains.remove_container(parts, container.id)
     await settle(
         [
+            remains.remove_container(parts, container.id),
             remains.remove_snapshot(parts, container.runtime.snapshotter, container.id),
             remains.remove_files(parts, container.id),
         ]

@@ -49,6 +49,8 @@ def image_volumes(
 
 def populate(volumes: Sequence[ImageVolume], mounts: Sequence[mount_pb2.Mount], paths: Paths) -> None:
     """Make the volumes' directories and copy in what the image has at their paths. Blocks."""
+    if not volumes:
+        return
     directory = os.path.join(paths.state, "mounts")
     os.makedirs(directory, 0o700, exist_ok=True)
     with temporary(linux_mounts(mounts), readonly=True, directory=directory) as root:

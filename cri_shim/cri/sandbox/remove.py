@@ -32,15 +32,16 @@ async def remove_pod_sandbox(parts: Parts, request: cri.RemovePodSandboxRequest)
 async def _remove(parts: Parts, sandbox: Sandbox) -> None:
     async with sandbox.lock:
         await settle([remove_container(parts, container) for container in parts.containers_of(sandbox.id)])
-        await remains.remove_task(parts, sandbox.id)
-        await remains.remove_container(parts, sandbox.id)
+        if not sandbox.exited.is_set():  # else the task was deleted with its exit
+            await remains.remove_task(parts, sandbox.id)
         await settle(
             [
+                remains.remove_container(parts, sandbox.id),
                 remains.remove_snapshot(parts, sandbox.runtime.snapshotter, sandbox.id),
                 remains.remove_files(parts, sandbox.id),
+                remains.remove_lease(parts, sandbox.id),
             ]
         )
-        await remains.remove_lease(parts, sandbox.id)
         await remains.remove_record(parts, sandbox.id)
         parts.sandboxes.remove(sandbox)
         parts.sandbox_names.release(sandbox.id)

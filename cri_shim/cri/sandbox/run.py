@@ -1,9 +1,9 @@
 """RunPodSandbox: a pod's network and its sandbox container, made at the same time.
 
     reserve the name                     a retried call joins the one in flight
-    write ahead                          the sandbox record names the network namespace before it exists
+    write ahead                          record (it names the network namespace before that exists) and lease
     ┌ network    namespace, loopback, CNI ADD
-    └ container  lease, snapshot, files, record, task create (needs the namespace, not its addresses)
+    └ container  snapshot, record, files at once; task create (needs the namespace, not its addresses)
     start                                when both are there; both records are made whole at the same time
 
 Each step that makes something pushes its undo. After a `kill -9` the record, marked as being created, tells recovery
@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from cri_shim.cni import CniResult
     from cri_shim.config.settings import RuntimeHandler
     from cri_shim.cri.parts import Parts
+    from cri_shim.oci.spec import Spec
+    from cri_shim.state.images import ImageRecord
 
 log = structlog.get_logger(__name__)
 
@@ -140,8 +142,7 @@ class _Start:
 
     async def _run(self, undo: Undo) -> None:
         self._reserve(undo)
-        with step("write ahead", lane="record"):
-            await self._write_ahead(undo)
+        await self._write_ahead(undo)
         result, _ = await overlap(self._network(undo), self._container(undo))
         if result is not None:
             ip, additional = result.pod_ips(self.parts.settings.runtime.cni.ip_pref)
@@ -158,12 +159,13 @@ class _Start:
         undo.push("name", release, unless_left=True)
 
     async def _write_ahead(self, undo: Undo) -> None:
-        """Make the sandbox record durable; from here on recovery knows what to look for."""
-        sandboxes = self.parts.containerd.sandboxes
+        """Make the sandbox record durable, from where on recovery knows what to look for, and the pod's lease."""
+        containerd = self.parts.containerd
         undo.push("sandbox record", lambda: remains.remove_record(self.parts, self.id), unless_left=True)
-        await sandboxes.create(
-            self._sandbox_record({STORE_EXTENSION: self.metadata.to_any(), CREATING_EXTENSION: any_pb2.Any()})
-        )
+        undo.push("lease", lambda: remains.remove_lease(self.parts, self.id), unless_left=True)
+        marked = {STORE_EXTENSION: self.metadata.to_any(), CREATING_EXTENSION: any_pb2.Any()}
+        with step("write ahead", lane="record"):
+            await overlap(containerd.sandboxes.create(self._sandbox_record(marked)), containerd.leases.create(self.id))
 
     def _sandbox_record(self, extensions: dict[str, any_pb2.Any]) -> sandbox_pb2.Sandbox:
         """The record, whole also for an update: containerd 2.1 crashes on one without a runtime."""
@@ -193,39 +195,35 @@ class _Start:
 
     async def _container(self, undo: Undo) -> None:
         """Make the sandbox container up to its created, not yet started, task."""
-        parts, containerd = self.parts, self.parts.containerd
+        parts = self.parts
         with step("image", lane="container"):
             image = await ensure_sandbox_image(parts, self.metadata.config)
-        undo.push("lease", lambda: remains.remove_lease(parts, self.id), unless_left=True)
-        undo.push("files", lambda: remains.remove_files(parts, self.id))
-        with step("lease, files", lane="container"):
-            await overlap(
-                containerd.leases.create(self.id),
-                to_thread.run_sync(make_files, parts.paths, self.metadata, parts.facts.hostname),
-            )
-        undo.push("snapshot", lambda: remains.remove_snapshot(parts, self.runtime.snapshotter, self.id))
-        with step("snapshot", lane="container"):
-            mounts = await prepare_snapshot(parts, image, self.runtime.snapshotter, self.id, lease=self.id)
         spec = pause_spec(parts, self.metadata, image, self.handler)
         self.metadata = replace(self.metadata, process_label=spec.process.selinux_label if spec.process else "")
+        undo.push("snapshot", lambda: remains.remove_snapshot(parts, self.runtime.snapshotter, self.id))
         undo.push("container record", lambda: remains.remove_container(parts, self.id))
-        with step("container record", lane="container"):
-            self.record = await containerd.containers.create(
-                containers_pb2.Container(
-                    id=self.id,
-                    image=parts.settings.images.pinned_images["sandbox"],
-                    runtime=containers_pb2.Container.Runtime(name=self.runtime.name, options=self.runtime.options),
-                    spec=any_pb2.Any(type_url=SPEC_TYPE_URL, value=to_json(spec)),
-                    snapshotter=self.runtime.snapshotter,
-                    snapshot_key=self.id,
-                    labels=container_labels(
-                        self.metadata.config.labels, image.config.process.labels or {}, KIND_SANDBOX
-                    ),
-                    extensions={SANDBOX_EXTENSION: self.metadata.to_any()},
-                )
+        undo.push("files", lambda: remains.remove_files(parts, self.id))
+        with step("snapshot, record, files", lane="container"):
+            mounts, self.record, _ = await overlap(
+                prepare_snapshot(parts, image, self.runtime.snapshotter, self.id, lease=self.id),
+                parts.containerd.containers.create(self._container_record(image, spec)),
+                to_thread.run_sync(make_files, parts.paths, self.metadata, parts.facts.hostname),
             )
         await self.netns_made.wait()
         await self._create_task(undo, mounts)
+
+    def _container_record(self, image: ImageRecord, spec: Spec) -> containers_pb2.Container:
+        labels = container_labels(self.metadata.config.labels, image.config.process.labels or {}, KIND_SANDBOX)
+        return containers_pb2.Container(
+            id=self.id,
+            image=self.parts.settings.images.pinned_images["sandbox"],
+            runtime=containers_pb2.Container.Runtime(name=self.runtime.name, options=self.runtime.options),
+            spec=any_pb2.Any(type_url=SPEC_TYPE_URL, value=to_json(spec)),
+            snapshotter=self.runtime.snapshotter,
+            snapshot_key=self.id,
+            labels=labels,
+            extensions={SANDBOX_EXTENSION: self.metadata.to_any()},
+        )
 
     async def _create_task(self, undo: Undo, mounts: Sequence[mount_pb2.Mount]) -> None:
         undo.push("task", lambda: remains.remove_task(self.parts, self.id))

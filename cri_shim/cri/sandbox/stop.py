@@ -78,7 +78,7 @@ def _unmount(path: str) -> None:
 async def _end_network(parts: Parts, sandbox: Sandbox) -> None:
     """CNI DEL, then the namespace. Without a stored result the network never came to be: errors are tolerated."""
     path = sandbox.metadata.netns_path
-    if not path:
+    if not path or sandbox.detached:
         return
     alive = await to_thread.run_sync(netns.is_netns, path)
     network = parts.network(sandbox.metadata.runtime_handler)
@@ -87,4 +87,4 @@ async def _end_network(parts: Parts, sandbox: Sandbox) -> None:
         result_known=sandbox.metadata.cni_result is not None,
     )
     await netns.remove(path)
-    sandbox.network_down = True
+    sandbox.network_down = sandbox.detached = True
