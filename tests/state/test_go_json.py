@@ -58,5 +58,5 @@ def test_unknown_keys_and_nulls_are_skipped() -> None:
 
 @pytest.mark.parametrize("value", [[], "x", {"metadata": 3}, {"labels": [1]}, {"log_directory": 5}])
 def test_a_damaged_record_is_refused_with_the_field_that_is_damaged(value: object) -> None:
-    with pytest.raises(DataLoss, match="PodSandboxConfig|PodSandboxMetadata"):
+    with pytest.raises(DataLoss, match=r"PodSandboxConfig|PodSandboxMetadata"):
         from_json_value(cri.PodSandboxConfig, value)  # type: ignore[arg-type]

@@ -36,7 +36,7 @@ def test_an_id_that_is_the_beginning_of_another_is_still_found() -> None:
 
 
 def test_an_ambiguous_or_empty_id_is_refused_with_what_to_do(store: Store[Thing]) -> None:
-    with pytest.raises(InvalidArgument, match="beginning of 2 ids .*give more of it"):
+    with pytest.raises(InvalidArgument, match=r"beginning of 2 ids .*give more of it"):
         store.find("ab")
     with pytest.raises(InvalidArgument, match="is empty"):
         store.find("")
