@@ -31,6 +31,11 @@ def harness_error() -> type[Exception]:
     return cast("type[Exception]", _imported("integration.harness.errors").HarnessError)
 
 
+def sandbox_image() -> str:
+    """The image of the sandbox container in the harness's nodes."""
+    return cast("str", _imported("integration.harness.containerd").PAUSE)
+
+
 def _imported(module: str) -> ModuleType:
     """A module of the checkout's. Raises Failure where there is none."""
     if not (_ROOT / "integration" / "harness").is_dir():

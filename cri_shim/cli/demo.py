@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cri_shim.cli.checkout import demo_node, harness_error
+from cri_shim.cli.checkout import demo_node, harness_error, sandbox_image
 from cri_shim.cli.failure import plainly
 from cri_shim.errors import CriError
 
@@ -54,7 +54,7 @@ def _show(running: RunningNode, seconds: float) -> None:
 
     click.echo(f"A node of its own is up after {seconds:.1f} s: containerd, a registry, a bridge network, cri-shim.")
     try:
-        anyio.run(show, running.shim_endpoint, running.node.path)
+        anyio.run(show, running.shim_endpoint, running.node.path, sandbox_image())
     except CriError:  # its log goes with the node
         for name, end in running.logs().items():
             click.echo(f"── the end of {name}\n{end}", err=True)

@@ -48,16 +48,18 @@ _CONTAINER: Final = cri.ContainerConfig(
 )
 
 
-async def show(endpoint: str, seen_from_here: Callable[[str], Path]) -> None:
+async def show(endpoint: str, seen_from_here: Callable[[str], Path], sandbox_image: str) -> None:
     """Run the pod at `endpoint`, print what it says and where the time of its start went, and remove it.
 
-    `seen_from_here` gives the path of a file of the node's. Raises the errors that the endpoint answers with.
+    `seen_from_here` gives the path of a file of the node's. The sandbox's image is pulled beforehand, as on a node that
+    has run a pod before. Raises the errors that the endpoint answers with.
     """
     async with connect(endpoint) as client:
         version = await client.runtime.version(cri.VersionRequest())
         click.echo(f"CRI {version.runtime_api_version}: {version.runtime_name} {version.runtime_version}\n")
-        with _timed(f"Pulled {IMAGE}"):
-            await client.images.pull_image(cri.PullImageRequest(image=cri.ImageSpec(image=IMAGE)))
+        for image in (sandbox_image, IMAGE):
+            with _timed(f"Pulled {image}"):
+                await client.images.pull_image(cri.PullImageRequest(image=cri.ImageSpec(image=image)))
         async with _pod(client) as pod_id:
             container_id = await _container(client, pod_id)
             await _tell(_Told(client, pod_id, container_id, seen_from_here(f"{_POD.log_directory}/{_LOG}")))

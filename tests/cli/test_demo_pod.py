@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 async def shown(served: Served, tmp_path: Path) -> None:
     async with serving(served, tmp_path / "cri.sock") as endpoint:
-        await demo_pod.show(endpoint, lambda _path: served.log)
+        await demo_pod.show(endpoint, lambda _path: served.log, "pause:1")
 
 
 async def test_it_shows_address_log_output_and_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,7 +51,7 @@ async def test_a_log_that_does_not_come_is_said_so(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(demo_pod, "_LOG_PATIENCE", 0.02)
     async with serving(Served(tmp_path / "log"), tmp_path / "cri.sock") as endpoint:
         with pytest.raises(DeadlineExceeded, match="elsewhere"):
-            await demo_pod.show(endpoint, lambda _path: tmp_path / "elsewhere")
+            await demo_pod.show(endpoint, lambda _path: tmp_path / "elsewhere", "pause:1")
 
 
 async def test_an_endpoint_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
