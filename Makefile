@@ -15,7 +15,7 @@ ARGS ?=
 .PHONY: demo test serve bench packages clean
 
 demo: $(VENV)/.installed | packages
-	$(BIN)/cri-shim demo $(ARGS)
+	@$(BIN)/cri-shim demo $(ARGS)
 
 serve: $(VENV)/.installed | packages
 	@exec $(BIN)/cri-shim demo --serve $(ARGS)
