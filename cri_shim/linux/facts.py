@@ -45,6 +45,7 @@ def kernel_version(release: str) -> tuple[int, int]:
 
 
 def _read(path: str) -> str:
+    """The file's text; "" where there is none, which is how the kernel says that it hasn't the feature."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from cri_shim.linux.mounts import propagation_of
-from cri_shim.oci.host_view import HostDevice, Propagation
+from cri_shim.linux.mounts import covering, mountinfo
+from cri_shim.oci.host_view import HostDevice, HostMount, Propagation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Not devices of the machine's: file systems of their own, and what other container tools keep there.
-_SKIPPED_DIRECTORIES = frozenset({"pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev"})
-_SKIPPED_DEVICE = "/dev/console"
-_MAX_PROFILE_BYTES = 10 << 20
+_SKIPPED_DIRECTORIES: Final = frozenset({"pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev"})
+_SKIPPED_DEVICE: Final = "console"  # every container has its own
+_MAX_PROFILE_BYTES: Final = 10 << 20
+_APPARMOR_PROFILES: Final = "/sys/kernel/security/apparmor/profiles"
 
 
 class LinuxHostView:
-    """This node's file system."""
+    """This node's file system; `in_user_namespace` leaves out devices that we may not look at."""
+
+    def __init__(self, *, in_user_namespace: bool = False, apparmor_profiles: str = _APPARMOR_PROFILES) -> None:
+        self._in_user_namespace = in_user_namespace
+        self._apparmor_profiles = apparmor_profiles
 
     def real_path(self, path: str) -> str:
         """`path` without symbolic links; a missing one is made, as a directory (0755). Raises OSError."""
@@ -27,49 +33,72 @@ class LinuxHostView:
             os.makedirs(path, 0o755, exist_ok=True)
         return os.path.realpath(path, strict=True)
 
-    def propagation(self, real_path: str) -> Propagation:
-        """The propagation of the mount that the path is on. Raises OSError."""
-        found = propagation_of(real_path)
-        if found.shared:
-            return Propagation.SHARED
-        return Propagation.SLAVE if found.slave else Propagation.PRIVATE
+    def mount_of(self, real_path: str) -> HostMount:
+        """The mount that the path is on. Raises OSError."""
+        found = covering(mountinfo(), real_path)
+        if found.propagation.shared:
+            return HostMount(found.target, Propagation.SHARED)
+        return HostMount(found.target, Propagation.SLAVE if found.propagation.slave else Propagation.PRIVATE)
 
     def devices(self, path: str) -> list[HostDevice]:
-        """The device at `path`, or all devices below it; empty for what is neither. Raises OSError."""
+        """The device at `path`, or all devices below the directory. Raises OSError, with ENODEV for anything else."""
         real = os.path.realpath(path, strict=True)
         if os.path.isdir(real):
-            return [
-                HostDevice(**{**vars(found), "path": path.rstrip("/") + found.path[len(real) :]})
-                for found in _below(real)
-            ]
-        found = _device(real)
-        return [] if found is None else [HostDevice(**{**vars(found), "path": path})]
+            return list(self._below(real, ""))
+        found = _device(real, "")
+        if found is None:
+            raise OSError(errno.ENODEV, "not a device node", path)
+        return [found]
 
     def all_devices(self) -> list[HostDevice]:
-        """The devices in /dev that a privileged container gets."""
-        return list(_below("/dev"))
+        """The devices in /dev that a privileged container gets. Raises OSError."""
+        return self.devices("/dev")
 
     def seccomp_profile(self, path: str) -> bytes:
-        """The content of a Localhost profile. Raises OSError."""
-        with open(path, "rb") as file:
-            return file.read(_MAX_PROFILE_BYTES)
+        """The content of a Localhost profile. Raises OSError, with EFBIG for one above 10 MiB."""
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "not a regular file", path)
+            content = file.read(_MAX_PROFILE_BYTES + 1)
+        if len(content) > _MAX_PROFILE_BYTES:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
+        return content
 
+    def apparmor_loaded(self, name: str) -> bool:
+        """Whether the kernel has an AppArmor profile of that name. Raises OSError."""
+        with open(self._apparmor_profiles, encoding="utf-8", errors="surrogateescape") as file:
+            return any(line.startswith(f"{name} (") for line in file)
 
-def _below(directory: str) -> Iterator[HostDevice]:
-    for base, directories, names in os.walk(directory):
-        directories[:] = sorted(name for name in directories if name not in _SKIPPED_DIRECTORIES)
-        for name in sorted(names):
-            path = os.path.join(base, name)
-            if path != _SKIPPED_DEVICE and (found := _device(path)) is not None:
+    def _below(self, directory: str, below: str) -> Iterator[HostDevice]:
+        try:
+            with os.scandir(directory) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except PermissionError:
+            if not self._in_user_namespace:
+                raise
+            return
+        for entry in entries:
+            inside = os.path.join(below, entry.name)
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name not in _SKIPPED_DIRECTORIES:
+                    yield from self._below(entry.path, inside)
+            elif entry.name != _SKIPPED_DEVICE and (found := self._seen(entry.path, inside)) is not None:
                 yield found
 
+    def _seen(self, path: str, below: str) -> HostDevice | None:
+        try:
+            return _device(path, below)
+        except FileNotFoundError:  # gone since it was listed
+            return None
+        except PermissionError:
+            if not self._in_user_namespace:
+                raise
+            return None
 
-def _device(path: str) -> HostDevice | None:
+
+def _device(path: str, below: str) -> HostDevice | None:
     """The device node at `path`; None for anything else, links among it."""
-    try:
-        status = os.lstat(path)
-    except FileNotFoundError:  # gone since it was listed
-        return None
+    status = os.lstat(path)
     if stat.S_ISBLK(status.st_mode):
         kind = "b"
     elif stat.S_ISCHR(status.st_mode):
@@ -78,6 +107,7 @@ def _device(path: str) -> HostDevice | None:
         return None
     return HostDevice(
         path=path,
+        below=below,
         type=kind,
         major=os.major(status.st_rdev),
         minor=os.minor(status.st_rdev),

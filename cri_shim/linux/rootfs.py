@@ -1,7 +1,8 @@
 """Reading in a container's root file system, which its image's author made: nothing in it leads out of it.
 
-Symbolic links are followed as the container would see them, inside its root, by openat2(2) with RESOLVE_IN_ROOT. What
-is read must be a regular file of bounded size: a FIFO would block, a device could do anything.
+Symbolic links are followed as the container would see them, inside its root: by openat2(2) with RESOLVE_IN_ROOT, or,
+where the kernel (before 5.6) or a filter hasn't that, one component after the other. What is read must be a regular file
+of bounded size: it is looked at before it is opened, since a FIFO would block and a device could do anything.
 """
 
 from __future__ import annotations
@@ -10,60 +11,131 @@ import ctypes
 import errno
 import os
 import stat
+from collections import deque
+from typing import Final
 
 from cri_shim.errors import InvalidArgument
 
-MAX_FILE_BYTES = 10 << 20
-_SYS_OPENAT2 = 437  # the same on every architecture
-_RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x02, 0x10
+MAX_FILE_BYTES: Final = 10 << 20
+_MAX_LINKS: Final = 40  # the kernel's own limit, path_resolution(7)
+_SYS_OPENAT2: Final = 437  # the same on every architecture
+_RESOLVE_NO_MAGICLINKS: Final = 0x02
+_RESOLVE_IN_ROOT: Final = 0x10
+# Filters answer EPERM for calls that they don't know; a mount made elsewhere at the moment of a `..` makes EAGAIN.
+_ON_FOOT: Final = (errno.ENOSYS, errno.EPERM, errno.EAGAIN)
+_MISSING: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
 
 
 class _OpenHow(ctypes.Structure):
+    """struct open_how of openat2(2)."""
+
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
-def open_in_root(root: str, path: str, flags: int) -> int:
-    """A descriptor of `path` as seen from inside `root`. Raises OSError as open(2)."""
-    how = _OpenHow(flags | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
-    directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        opened = _libc.syscall(_SYS_OPENAT2, directory, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
-    finally:
-        os.close(directory)
-    if opened < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), path)
-    return int(opened)
-
-
 def read_file(root: str, path: str) -> bytes | None:
-    """The content of a regular file inside `root`; None when there is none. InvalidArgument for one that is too big."""
+    """The content of a regular file inside `root`; None when there is none.
+
+    Raises InvalidArgument for one above 10 MiB, OSError for one that can't be read.
+    """
     try:
-        fd = open_in_root(root, path, os.O_RDONLY | os.O_NONBLOCK)
+        found = open_in_root(root, path)
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
+        if error.errno in _MISSING:
             return None
         raise
-    with os.fdopen(fd, "rb") as file:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            return None
+    try:
+        return _content(found, path) if stat.S_ISREG(os.fstat(found).st_mode) else None
+    finally:
+        os.close(found)
+
+
+def _content(found: int, path: str) -> bytes:
+    with open(f"/proc/self/fd/{found}", "rb") as file:
         content = file.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
-        raise InvalidArgument(f"the image's /{path} has more than {MAX_FILE_BYTES} bytes: no account file is so big")
+        raise InvalidArgument(
+            f"the image's /{path.lstrip('/')} has more than {MAX_FILE_BYTES} bytes: no account file is so big"
+        )
     return content
 
 
 def resolve(root: str, path: str) -> str | None:
     """The path on the node of `path` inside `root`, all links followed inside; None when there is nothing."""
     try:
-        fd = open_in_root(root, path, os.O_PATH)
+        found = open_in_root(root, path)
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+        if error.errno in _MISSING:
             return None
         raise
     try:
-        return os.readlink(f"/proc/self/fd/{fd}")
+        return os.readlink(f"/proc/self/fd/{found}")
     finally:
-        os.close(fd)
+        os.close(found)
+
+
+def open_in_root(root: str, path: str) -> int:
+    """A descriptor (O_PATH: nothing is opened) of `path` as seen from inside `root`. Raises OSError as open(2)."""
+    directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return _openat2(directory, path)
+    except OSError as error:
+        if error.errno not in _ON_FOOT:
+            raise
+        return walk_in_root(directory, path)
+    finally:
+        os.close(directory)
+
+
+def _openat2(directory: int, path: str) -> int:
+    how = _OpenHow(os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+    opened = _libc.syscall(
+        ctypes.c_long(_SYS_OPENAT2),
+        ctypes.c_int(directory),
+        ctypes.c_char_p(os.fsencode(path)),
+        ctypes.byref(how),
+        ctypes.c_size_t(ctypes.sizeof(how)),
+    )
+    if opened < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), path)
+    return int(opened)
+
+
+def walk_in_root(directory: int, path: str) -> int:
+    """As `open_in_root`, step by step; it holds as long as nobody moves directories meanwhile, as none does here."""
+    held = [os.dup(directory)]  # the way here, from the root on: `..` goes back along it
+    left, links = deque(path.split("/")), 0
+    try:
+        while left:
+            step = left.popleft()
+            if step == "..":
+                _back(held)
+            elif step not in ("", "."):
+                found = os.open(step, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=held[-1])
+                held.append(found)
+                if stat.S_ISLNK(os.fstat(found).st_mode):
+                    links += 1
+                    _follow(held, left, links, path)
+        return os.dup(held[-1])
+    finally:
+        for fd in held:
+            os.close(fd)
+
+
+def _back(held: list[int]) -> None:
+    if len(held) > 1:
+        os.close(held.pop())
+
+
+def _follow(held: list[int], left: deque[str], links: int, path: str) -> None:
+    """Put a link's target in the place of its name; an absolute one starts at the root again."""
+    if links > _MAX_LINKS:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+    target = os.readlink("", dir_fd=held[-1])  # of an O_PATH descriptor of a link, readlinkat(2)
+    _back(held)
+    if target.startswith("/"):
+        while len(held) > 1:
+            _back(held)
+    left.extendleft(reversed(target.split("/")))

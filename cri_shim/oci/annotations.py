@@ -1,13 +1,13 @@
 """Annotations of specs: those that tools find pods by, and those that a handler's settings pass through.
 
-Source: containerd `internal/cri/annotations/annotations.go`; Go's `path.Match` for the patterns.
+Source: containerd `internal/cri/annotations/annotations.go`.
 """
 
 from __future__ import annotations
 
-import re
-from functools import cache
 from typing import TYPE_CHECKING
+
+from cri_shim.oci.glob import glob
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,26 +62,7 @@ def _pod(sandbox_id: str, config: cri.PodSandboxConfig) -> dict[str, str]:
 
 def passed_through(annotations: Mapping[str, str], patterns: Sequence[str]) -> dict[str, str]:
     """The annotations whose key matches one of `patterns`, in which `*` does not cross a slash."""
-    return {
-        key: value
-        for key, value in annotations.items()
-        if any(_compiled(pattern).fullmatch(key) for pattern in patterns)
-    }
-
-
-_TOKEN = re.compile(r"\*|\?|\[\^?(?:\\.|[^\]\\])+\]|\\.|.", re.DOTALL)
-
-
-@cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile("".join(_translated(piece) for piece in _TOKEN.findall(pattern)), re.DOTALL)
-
-
-def _translated(piece: str) -> str:
-    if piece == "*":
-        return "[^/]*"
-    if piece == "?":
-        return "[^/]"
-    if piece.startswith("[") and len(piece) > 1:
-        return piece
-    return re.escape(piece[1:] if piece.startswith("\\") and len(piece) > 1 else piece)
+    if not patterns:
+        return {}
+    matches = [compiled for pattern in patterns if (compiled := glob(pattern)) is not None]
+    return {key: value for key, value in annotations.items() if any(match.fullmatch(key) for match in matches)}

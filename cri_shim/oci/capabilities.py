@@ -1,48 +1,64 @@
-"""Capabilities of a container: the default set, what the request adds, what it drops.
+"""Capabilities of a container: the base's, what the request adds, what it drops.
 
-Source: containerd `internal/cri/opts/spec_linux_opts.go` (`WithCapabilities`).
+Source: containerd `internal/cri/opts/spec_opts.go` (`WithCapabilities`), `pkg/oci/spec_opts.go`. A name that has its
+`CAP_` already is taken as it is; containerd would put another before it, and the runtime then skip it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cri_shim.oci.defaults import CAPABILITIES
 from cri_shim.oci.spec import Capabilities
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from cri_shim.api.runtime import v1 as cri
 
 ALL = "ALL"
+_PREFIX = "CAP_"
 
 
-def capabilities(wanted: cri.Capability | None, effective: Sequence[str], *, privileged: bool) -> Capabilities:
+def capabilities(
+    base: Capabilities, wanted: cri.Capability | None, effective: Sequence[str], *, privileged: bool
+) -> Capabilities:
     """The capability sets; `effective` are our own, all that can be given: what `ALL` and privileged mean.
 
-    Nothing becomes inheritable or ambient. A name that the kernel doesn't know is the runtime's to refuse.
+    `ALL` goes before single names, and what is dropped after what is added. Nothing becomes inheritable or ambient
+    that isn't; ambient ones are cleared. A name that the kernel doesn't know is the runtime's to refuse.
     """
-    names = list(effective) if privileged else _names(wanted, effective)
+    if privileged:
+        return _all_of(effective)
+    if wanted is None:
+        return _changed(base, [], frozenset())
+    added, dropped = _upper(wanted.add_capabilities), _upper(wanted.drop_capabilities)
+    if ALL in added:
+        base = _all_of(effective)
+    if ALL in dropped:
+        base = Capabilities()
+    return _changed(base, _named(added), frozenset(_named(dropped)))
+
+
+def _upper(names: Iterable[str]) -> list[str]:
+    return [name.upper() for name in names]
+
+
+def _named(names: Iterable[str]) -> list[str]:
+    return [name if name.startswith(_PREFIX) else _PREFIX + name for name in names if name != ALL]
+
+
+def _all_of(names: Iterable[str]) -> Capabilities:
+    names = list(names)
     return Capabilities(bounding=names, effective=list(names), permitted=list(names))
 
 
-def _names(wanted: cri.Capability | None, effective: Sequence[str]) -> list[str]:
-    names = list(CAPABILITIES)
-    if wanted is None:
-        return names
-    added = [item.upper() for item in wanted.add_capabilities]
-    dropped = [item.upper() for item in wanted.drop_capabilities]
-    if ALL in added:
-        names = list(effective)
-    if ALL in dropped:
-        names = []
-    for item in added:
-        if item != ALL and _name(item) not in names:
-            names.append(_name(item))
-    gone = {_name(item) for item in dropped if item != ALL}
-    return [name for name in names if name not in gone]
+def _changed(base: Capabilities, added: Iterable[str], dropped: frozenset[str]) -> Capabilities:
+    def of(names: Sequence[str], added: Iterable[str]) -> list[str]:
+        return [name for name in dict.fromkeys([*names, *added]) if name not in dropped]
 
-
-def _name(item: str) -> str:
-    return item if item.startswith("CAP_") else f"CAP_{item}"
+    return Capabilities(
+        bounding=of(base.bounding, added),
+        effective=of(base.effective, added),
+        permitted=of(base.permitted, added),
+        inheritable=of(base.inheritable, ()),
+    )

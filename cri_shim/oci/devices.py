@@ -1,57 +1,83 @@
-"""Devices of a container: those asked for, and the host's for a privileged one."""
+"""Devices of a container: those asked for, and the host's for a privileged one.
+
+Source: containerd `pkg/oci/utils_unix.go` (`getDevices`), `internal/cri/opts/spec_linux_opts.go` (`WithDevices`).
+"""
 
 from __future__ import annotations
 
-import posixpath
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cri_shim.errors import InvalidArgument
-from cri_shim.oci.spec import Device, DeviceRule
+from cri_shim.oci.linux_spec import Device, DeviceRule
+from cri_shim.oci.paths import join
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cri_shim.api.runtime import v1 as cri
     from cri_shim.oci.host_view import HostDevice, HostView
+    from cri_shim.oci.policy import Policy
 
 ALL_ALLOWED = DeviceRule(allow=True, access="rwm")
 
 
+@dataclass(frozen=True)
+class Devices:
+    """Nodes to make, and rules of the device cgroup for them."""
+
+    nodes: list[Device]
+    rules: list[DeviceRule]
+
+
 def wanted_devices(
-    wanted: Iterable[cri.Device], host: HostView, owner: tuple[int | None, int | None]
-) -> tuple[list[Device], list[DeviceRule]]:
+    wanted: Iterable[cri.Device], context: cri.LinuxContainerSecurityContext, policy: Policy, host: HostView
+) -> Devices:
     """The devices asked for, a directory's one by one, and the rules that let them be used.
 
-    `owner` takes the place of the host's uid and gid where it is not None. InvalidArgument for what is no device.
+    Raises InvalidArgument for what is neither a device nor a directory.
     """
-    devices, rules = [], []
-    for item in wanted:
-        for found in _found(item, host):
-            devices.append(_device(found, _inside(item, found), owner))
-            rules.append(DeviceRule(True, found.type, found.major, found.minor, item.permissions))  # noqa: FBT003
-    return devices, rules
+    owner = _owner(context) if policy.device_ownership_from_security_context else (None, None)
+    found = [(item, device) for item in wanted for device in _found(item, host)]
+    return Devices(
+        [_device(device, _inside(item, device), owner) for item, device in found],
+        [
+            DeviceRule(allow=True, type=device.type, major=device.major, minor=device.minor, access=item.permissions)
+            for item, device in found
+        ],
+    )
+
+
+def host_devices(host: HostView) -> list[Device]:
+    """All devices of the node, for a privileged container. Raises InvalidArgument when they can't be listed."""
+    try:
+        return [_device(found, found.path, (None, None)) for found in host.all_devices()]
+    except OSError as error:
+        raise InvalidArgument(
+            f"the node's devices, which a privileged container gets, can't be listed: {error} "
+            "(privileged_without_host_devices leaves them out)"
+        ) from error
+
+
+def _owner(context: cri.LinuxContainerSecurityContext) -> tuple[int | None, int | None]:
+    """The uid and gid that take the place of the host's; root's don't."""
+    user, group = context.run_as_user, context.run_as_group
+    return (user.value or None if user else None), (group.value or None if group else None)
 
 
 def _found(item: cri.Device, host: HostView) -> list[HostDevice]:
     try:
-        found = host.devices(item.host_path)
+        return host.devices(item.host_path)
     except OSError as error:
-        raise InvalidArgument(f"config.devices: host_path {item.host_path!r}: {error.strerror or error}") from error
-    if not found:
-        raise InvalidArgument(f"config.devices: host_path {item.host_path!r} is not a device node, nor has any in it")
-    return found
+        raise InvalidArgument(
+            f"config.devices: host_path {item.host_path!r} can't be had: {error.strerror or error}; it must be a "
+            "device node, or a directory of them"
+        ) from error
 
 
 def _inside(item: cri.Device, found: HostDevice) -> str:
-    """Where in the container: at the path asked for, or, of a directory's, below it."""
-    if found.path == item.host_path or not found.path.startswith(item.host_path.rstrip("/") + "/"):
-        return item.container_path
-    return posixpath.join(item.container_path, posixpath.relpath(found.path, item.host_path))
-
-
-def host_devices(host: HostView) -> list[Device]:
-    """All devices of the node, for a privileged container."""
-    return [_device(found, found.path, (None, None)) for found in host.all_devices()]
+    """Where in the container: at the path asked for, a directory's below it; where none is, as on the host."""
+    return join(item.container_path, found.below) if item.container_path else found.path
 
 
 def _device(found: HostDevice, path: str, owner: tuple[int | None, int | None]) -> Device:

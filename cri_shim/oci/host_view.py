@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Propagation(enum.Enum):
-    """How mounts spread from the mount that a path is on."""
+    """How mounts spread from a mount."""
 
     PRIVATE = "private"
     SHARED = "shared"
@@ -16,10 +16,22 @@ class Propagation(enum.Enum):
 
 
 @dataclass(frozen=True)
+class HostMount:
+    """The mount that a path is on: where it is mounted, and how mounts spread from it."""
+
+    point: str
+    propagation: Propagation
+
+
+@dataclass(frozen=True)
 class HostDevice:
-    """A device node of the host; `type` is "b" or "c", `mode` the permission bits."""
+    """A device node of the host; `type` is "b" or "c", `mode` the permission bits.
+
+    `path` has no symbolic links; `below` is the path relative to the directory asked for, "" for the path itself.
+    """
 
     path: str
+    below: str
     type: str
     major: int
     minor: int
@@ -34,14 +46,17 @@ class HostView(Protocol):
     def real_path(self, path: str) -> str:
         """`path` without symbolic links; a missing one is made, as a directory (0755). Raises OSError."""
 
-    def propagation(self, real_path: str) -> Propagation:
-        """The propagation of the mount that the path is on. Raises OSError."""
+    def mount_of(self, real_path: str) -> HostMount:
+        """The mount that the path is on. Raises OSError."""
 
     def devices(self, path: str) -> list[HostDevice]:
-        """The device at `path`, or all devices below it; empty for what is neither. Raises OSError."""
+        """The device at `path`, or all devices below the directory. Raises OSError, with ENODEV for anything else."""
 
     def all_devices(self) -> list[HostDevice]:
-        """The devices in /dev that a privileged container gets."""
+        """The devices in /dev that a privileged container gets. Raises OSError."""
 
     def seccomp_profile(self, path: str) -> bytes:
         """The content of a Localhost profile. Raises OSError."""
+
+    def apparmor_loaded(self, name: str) -> bool:
+        """Whether the kernel has an AppArmor profile of that name. Raises OSError."""

@@ -1,7 +1,6 @@
-"""The process of a container: arguments, environment, directory, terminal.
+"""The process of a container: arguments, environment, terminal.
 
-Source: containerd `internal/cri/opts/spec_linux_opts.go`, `pkg/oci/spec_opts.go` (`WithProcessArgs`, `WithEnv`,
-`replaceOrAppendEnvValues`).
+Source: containerd `internal/cri/opts/spec_opts.go` (`WithProcessArgs`), `pkg/oci/spec_opts.go` (`WithEnv`).
 """
 
 from __future__ import annotations
@@ -38,37 +37,36 @@ def arguments(command: Sequence[str], args: Sequence[str], image: ImageProcess) 
     return found
 
 
-def environment(image: Iterable[str], wanted: Iterable[cri.KeyValue], *, terminal: bool, hostname: str) -> list[str]:
-    """The environment: defaults, then the image's, then the request's.
+def environment(
+    base: Sequence[str], image: Iterable[str], wanted: Iterable[cri.KeyValue], *, terminal: bool, hostname: str
+) -> list[str]:
+    """The environment: `base` (a handler's base spec has one), defaults, then the image's, then the request's.
 
-    A later value takes the place of a default; what the image and the request both set is there twice, and runtimes
-    let the last one win. An item without `=` removes what is there.
+    What the image and the request both set is there twice, and runtimes let the last one win. Bytes that are no UTF-8
+    become U+FFFD: a spec is JSON.
     """
-    defaults = [PATH, *([TERM] if terminal else []), f"HOSTNAME={hostname}"]
-    overrides = [*image, *(f"{item.key}={item.value.decode('utf-8', 'surrogateescape')}" for item in wanted)]
-    return merged(defaults, overrides)
+    found = merged(base, [PATH])
+    if terminal:
+        found.append(TERM)
+    found = merged(found, [f"HOSTNAME={hostname}"])
+    return merged(found, [*image, *(f"{item.key}={item.value.decode('utf-8', 'replace')}" for item in wanted)])
 
 
 def merged(defaults: Sequence[str], overrides: Iterable[str]) -> list[str]:
-    """`defaults` with `overrides` in their places, new ones appended, those without `=` removed."""
+    """`defaults` with `overrides` in their places, new ones appended; an override without `=` removes a default."""
     found: list[str | None] = list(defaults)
     places = {item.split("=", 1)[0]: place for place, item in enumerate(defaults)}
     for item in overrides:
         key, separator, _ = item.partition("=")
         place = places.get(key)
-        if not separator:
-            if place is not None:
-                found[place] = None
-        elif place is not None:
-            found[place] = item
-        else:
+        if place is not None:
+            found[place] = item if separator else None
+        elif separator:
             found.append(item)
-    return [item for item in found if item is not None]
+    return [item for item in found if item]
 
 
 def exec_process(process: Process, command: Sequence[str], *, terminal: bool) -> Process:
     """A further process of a container: as the container's, but for the command and the terminal."""
-    env = list(process.env)
-    if terminal and not any(item.startswith("TERM=") for item in env):
-        env.append(TERM)
+    env = merged(process.env, [TERM]) if terminal else process.env
     return msgspec.structs.replace(process, args=list(command), terminal=terminal, env=env)

@@ -1,7 +1,8 @@
 """Resource limits: from the CRI into a spec, and back for the status.
 
 Zero stands for unset. Nothing is translated between cgroup versions here; the runtime does that.
-Source: containerd `internal/cri/opts/spec_linux_opts.go` (`WithResources`).
+Source: containerd `internal/cri/opts/spec_linux_opts.go` (`WithResources`), `internal/cri/server/helpers.go`
+(`copyResourcesToStatus`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import msgspec
 
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.errors import InvalidArgument
-from cri_shim.oci.spec import Cpu, HugepageLimit, Linux, Memory, Resources
+from cri_shim.oci.fields import RESOURCES
+from cri_shim.oci.linux_spec import Cpu, HugepageLimit, Linux, Memory, Resources
 
 if TYPE_CHECKING:
     from cri_shim.oci.facts import NodeFacts
@@ -31,6 +33,13 @@ def applied(base: Resources, wanted: cri.LinuxContainerResources | None, policy:
         hugepage_limits=_hugepages(base.hugepage_limits, wanted, policy, facts),
         unified={**base.unified, **wanted.unified},
     )
+
+
+def updated(spec: Spec, wanted: cri.LinuxContainerResources | None, policy: Policy, facts: NodeFacts) -> Spec:
+    """A container's spec after UpdateContainerResources; the OOM score stays. Raises what `applied` does."""
+    linux = spec.linux or Linux()
+    limits = applied(linux.resources or Resources(), wanted, policy, facts)
+    return msgspec.structs.replace(spec, linux=msgspec.structs.replace(linux, resources=limits))
 
 
 def _cpu(base: Cpu, wanted: cri.LinuxContainerResources) -> Cpu:
@@ -60,7 +69,7 @@ def _hugepages(
         if policy.tolerate_missing_hugetlb_controller:
             return base
         raise InvalidArgument(
-            "linux.resources.hugepage_limits can't be set: the node has no hugetlb cgroup controller "
+            f"{RESOURCES}.hugepage_limits can't be set: the node has no hugetlb cgroup controller "
             "(tolerate_missing_hugetlb_controller ignores them)"
         )
     limits = {item.page_size: item for item in base}

@@ -1,9 +1,11 @@
 """The OCI runtime specification's `config.json`, typed, and its JSON as Go writes it.
 
 Names, and what is left out when empty, are those of runtime-spec's Go structs (`specs-go/config.go`), because
-containerd, its tools and cAdvisor read the stored document with them. Keys that are not here are dropped on reading,
-as Go drops them.
+containerd, its tools and cAdvisor read the stored document with them. Keys that are not here (those of other operating
+systems) are dropped on reading.
 """
+
+# ruff: noqa: RUF012  (an Oci is a msgspec.Struct, which copies a default that can change)
 
 from __future__ import annotations
 
@@ -11,19 +13,17 @@ from typing import TypeVar
 
 import msgspec
 
+from cri_shim.oci.linux_spec import IdMapping, Linux, Oci
+
 SPEC_TYPE_URL = "types.containerd.io/opencontainers/runtime-spec/1/Spec"
 PROCESS_TYPE_URL = "types.containerd.io/opencontainers/runtime-spec/1/Process"
 RESOURCES_TYPE_URL = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources"
 OCI_VERSION = "1.2.1"
 
-T = TypeVar("T", bound="Oci")
+T = TypeVar("T", bound=Oci)
 
 
-class Oci(msgspec.Struct, rename="camel", omit_defaults=True):
-    """An object of the document: camel case names, empty values left out unless a field has no default."""
-
-
-class User(Oci):
+class User(Oci, frozen=True):
     """Who a process runs as."""
 
     uid: int
@@ -33,8 +33,8 @@ class User(Oci):
     username: str = ""
 
 
-class Capabilities(Oci):
-    """The five capability sets."""
+class Capabilities(Oci, frozen=True):
+    """The five capability sets, by `CAP_` names."""
 
     bounding: list[str] = []
     effective: list[str] = []
@@ -43,7 +43,7 @@ class Capabilities(Oci):
     ambient: list[str] = []
 
 
-class Rlimit(Oci):
+class Rlimit(Oci, frozen=True):
     """One resource limit of a process."""
 
     type: str
@@ -51,12 +51,47 @@ class Rlimit(Oci):
     soft: int
 
 
-class Process(Oci):
+class ConsoleSize(Oci, frozen=True):
+    """The size of a terminal, characters."""
+
+    height: int
+    width: int
+
+
+class Scheduler(Oci, frozen=True):
+    """How a process is scheduled, sched_setattr(2); times in nanoseconds."""
+
+    policy: str
+    nice: int = 0
+    priority: int = 0
+    flags: list[str] = []
+    runtime: int = 0
+    deadline: int = 0
+    period: int = 0
+
+
+class IoPriority(Oci, frozen=True):
+    """The class and priority of input and output, ioprio_set(2)."""
+
+    class_: str = msgspec.field(name="class")
+    priority: int
+
+
+class CpuAffinity(Oci, frozen=True):
+    """The CPUs of an exec'ed process, at its start and then."""
+
+    initial: str = ""
+    final: str = ""
+
+
+class Process(Oci, frozen=True):
     """What is run, and as what."""
 
+    # Fields that Go writes even when empty: msgspec leaves a default out, but not what a factory of ours returns.
     user: User = msgspec.field(default_factory=lambda: User(0, 0))
     cwd: str = msgspec.field(default_factory=lambda: "/")
     terminal: bool = False
+    console_size: ConsoleSize | None = None
     args: list[str] = []
     env: list[str] = []
     capabilities: Capabilities | None = None
@@ -64,25 +99,20 @@ class Process(Oci):
     no_new_privileges: bool = False
     apparmor_profile: str = ""
     oom_score_adj: int | None = None
+    scheduler: Scheduler | None = None
     selinux_label: str = ""
+    io_priority: IoPriority | None = None
+    exec_cpu_affinity: CpuAffinity | None = msgspec.field(name="execCPUAffinity", default=None)
 
 
-class Root(Oci):
-    """The root file system."""
+class Root(Oci, frozen=True):
+    """The root file system; the path is relative to the bundle."""
 
     path: str
     readonly: bool = False
 
 
-class IdMapping(Oci):
-    """One range of ids, inside and outside."""
-
-    container_id: int = msgspec.field(name="containerID")
-    host_id: int = msgspec.field(name="hostID")
-    size: int
-
-
-class Mount(Oci):
+class Mount(Oci, frozen=True):
     """One mount."""
 
     destination: str
@@ -93,8 +123,8 @@ class Mount(Oci):
     gid_mappings: list[IdMapping] = []
 
 
-class Hook(Oci):
-    """A program that the runtime runs at a point of the life."""
+class Hook(Oci, frozen=True):
+    """A program that the runtime runs at a point of the life; its time-out in seconds."""
 
     path: str
     args: list[str] = []
@@ -102,8 +132,7 @@ class Hook(Oci):
     timeout: int | None = None
 
 
-class Hooks(Oci, rename={"create_runtime": "createRuntime", "create_container": "createContainer",
-                         "start_container": "startContainer"}):  # fmt: skip
+class Hooks(Oci, frozen=True):
     """The hooks, by point of the life."""
 
     prestart: list[Hook] = []
@@ -114,142 +143,7 @@ class Hooks(Oci, rename={"create_runtime": "createRuntime", "create_container": 
     poststop: list[Hook] = []
 
 
-class Namespace(Oci):
-    """A namespace: new, or the one at a path."""
-
-    type: str
-    path: str = ""
-
-
-class Device(Oci):
-    """A device node to make."""
-
-    path: str
-    type: str
-    major: int
-    minor: int
-    file_mode: int | None = None
-    uid: int | None = None
-    gid: int | None = None
-
-
-class DeviceRule(Oci):
-    """A rule of the device cgroup."""
-
-    allow: bool
-    type: str = ""
-    major: int | None = None
-    minor: int | None = None
-    access: str = ""
-
-
-class Memory(Oci):
-    """Memory limits, bytes."""
-
-    limit: int | None = None
-    reservation: int | None = None
-    swap: int | None = None
-    kernel: int | None = None
-    kernel_tcp: int | None = msgspec.field(name="kernelTCP", default=None)
-    swappiness: int | None = None
-    disable_oom_killer: bool | None = msgspec.field(name="disableOOMKiller", default=None)
-
-
-class Cpu(Oci):
-    """CPU limits."""
-
-    shares: int | None = None
-    quota: int | None = None
-    burst: int | None = None
-    period: int | None = None
-    realtime_runtime: int | None = None
-    realtime_period: int | None = None
-    cpus: str = ""
-    mems: str = ""
-    idle: int | None = None
-
-
-class Pids(Oci):
-    """How many processes there may be."""
-
-    limit: int
-
-
-class HugepageLimit(Oci):
-    """A limit for huge pages of one size."""
-
-    page_size: str
-    limit: int
-
-
-class Resources(Oci, rename={"hugepage_limits": "hugepageLimits"}):
-    """What the cgroup limits."""
-
-    devices: list[DeviceRule] = []
-    memory: Memory | None = None
-    cpu: Cpu | None = None
-    pids: Pids | None = None
-    hugepage_limits: list[HugepageLimit] = []
-    unified: dict[str, str] = {}
-
-
-class SeccompArgument(Oci):
-    """A condition on one argument of a system call."""
-
-    index: int
-    value: int
-    op: str
-    value_two: int = 0
-
-
-class SeccompRule(Oci):
-    """What happens on some system calls."""
-
-    names: list[str]
-    action: str
-    errno_ret: int | None = None
-    args: list[SeccompArgument] = []
-
-
-class Seccomp(Oci):
-    """A system call filter."""
-
-    default_action: str
-    default_errno_ret: int | None = None
-    architectures: list[str] = []
-    flags: list[str] = []
-    listener_path: str = ""
-    listener_metadata: str = ""
-    syscalls: list[SeccompRule] = []
-
-
-class IntelRdt(Oci):
-    """Cache and memory bandwidth classes."""
-
-    clos_id: str = msgspec.field(name="closID", default="")
-    l3_cache_schema: str = ""
-    mem_bw_schema: str = ""
-
-
-class Linux(Oci):
-    """What is Linux's own."""
-
-    uid_mappings: list[IdMapping] = []
-    gid_mappings: list[IdMapping] = []
-    sysctl: dict[str, str] = {}
-    resources: Resources | None = None
-    cgroups_path: str = ""
-    namespaces: list[Namespace] = []
-    devices: list[Device] = []
-    seccomp: Seccomp | None = None
-    rootfs_propagation: str = ""
-    masked_paths: list[str] = []
-    readonly_paths: list[str] = []
-    mount_label: str = ""
-    intel_rdt: IntelRdt | None = None
-
-
-class Spec(Oci):
+class Spec(Oci, frozen=True):
     """The whole document."""
 
     oci_version: str = msgspec.field(default_factory=lambda: OCI_VERSION)
@@ -269,5 +163,19 @@ def to_json(document: Oci) -> bytes:
 
 
 def from_json(data: bytes, kind: type[T]) -> T:
-    """The document of class `kind` in `data`. Raises msgspec.ValidationError or DecodeError for another shape."""
-    return msgspec.json.decode(data, type=kind)
+    """The document of class `kind` in `data`; a null counts as an absent key, as in Go.
+
+    Raises msgspec.MsgspecError for what is no JSON, or of another shape.
+    """
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError:
+        return msgspec.convert(_without_nulls(msgspec.json.decode(data)), type=kind)
+
+
+def _without_nulls(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return value

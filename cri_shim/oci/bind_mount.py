@@ -1,0 +1,104 @@
+"""One mount of a request: checked by itself first, so that a refusal leaves no directory behind, then made a bind.
+
+Source: containerd `internal/cri/opts/spec_linux_opts.go` (`withMounts`), the CRI's words on Mount.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime import v1 as cri
+from cri_shim.errors import InvalidArgument
+from cri_shim.oci.host_view import Propagation
+from cri_shim.oci.namespaces import id_mappings
+from cri_shim.oci.spec import Mount
+
+if TYPE_CHECKING:
+    from cri_shim.oci.host_view import HostView
+    from cri_shim.oci.policy import Policy
+
+RRO_UNSUPPORTED = "RROUnsupported"  # the kubelet looks for this prefix
+
+_PRIVATE = cri.MountPropagation.PROPAGATION_PRIVATE
+_SLAVE = cri.MountPropagation.PROPAGATION_HOST_TO_CONTAINER
+_SHARED = cri.MountPropagation.PROPAGATION_BIDIRECTIONAL
+_OPTION = {_PRIVATE: "rprivate", _SLAVE: "rslave", _SHARED: "rshared"}
+# What the mount that the source is on has to be, in the words that go into a refusal.
+_NEEDED = {
+    _SLAVE: ((Propagation.SHARED, Propagation.SLAVE), "a shared or slave mount"),
+    _SHARED: ((Propagation.SHARED,), "a shared mount"),
+}
+
+
+def check(mount: cri.Mount, policy: Policy) -> None:
+    """Raise InvalidArgument for a mount that no host could make as asked."""
+    if not mount.container_path:
+        raise InvalidArgument(f"config.mounts: the mount of {mount.host_path!r} has no container_path")
+    if not posixpath.isabs(mount.host_path):
+        raise InvalidArgument(
+            f"{_where(mount)} has the host_path {mount.host_path!r}: it must be an absolute path of the node"
+        )
+    if mount.recursive_read_only:
+        _check_recursive(mount, policy)
+
+
+def _check_recursive(mount: cri.Mount, policy: Policy) -> None:
+    asks = f"{_where(mount)} asks for recursive_read_only"
+    if not mount.readonly:
+        raise InvalidArgument(f"{asks}, but not for readonly: set both")
+    if not policy.recursive_read_only_mounts:
+        raise InvalidArgument(
+            f"{RRO_UNSUPPORTED}: {asks}, which the runtime of this pod's handler can't do: it takes runc 1.1 or "
+            "crun 1.8.6, on Linux 5.12"
+        )
+    if mount.propagation != _PRIVATE:
+        name = mount.propagation.name or int(mount.propagation)
+        raise InvalidArgument(f"{asks}: its propagation must be PROPAGATION_PRIVATE, not {name}")
+
+
+def _where(mount: cri.Mount) -> str:
+    return f"config.mounts: the mount at {mount.container_path!r}"
+
+
+def bind(mount: cri.Mount, host: HostView) -> Mount:
+    """The bind mount. A source that isn't there is made, as a directory.
+
+    Raises InvalidArgument for a source that can't be had, or that is on a mount whose propagation doesn't do.
+    """
+    try:
+        source = host.real_path(mount.host_path)
+        _check_propagation(mount, source, host)
+    except OSError as error:
+        raise InvalidArgument(
+            f"{_where(mount)}: its host_path {mount.host_path!r} can't be had: {error.strerror or error}"
+        ) from error
+    access = "rro" if mount.recursive_read_only else "ro" if mount.readonly else "rw"
+    return Mount(
+        mount.container_path,
+        "bind",
+        source,
+        ["rbind", _OPTION.get(mount.propagation, "rprivate"), access],
+        uid_mappings=id_mappings(mount.uid_mappings),
+        gid_mappings=id_mappings(mount.gid_mappings),
+    )
+
+
+def _check_propagation(mount: cri.Mount, source: str, host: HostView) -> None:
+    if mount.propagation not in _NEEDED:
+        return
+    allowed, words = _NEEDED[mount.propagation]
+    found = host.mount_of(source)
+    if found.propagation not in allowed:
+        raise InvalidArgument(
+            f"{_where(mount)}: path {source!r} is mounted on {found.point!r} but it is not {words}: make it one "
+            f"(mount --make-rshared {found.point}), or ask for PROPAGATION_PRIVATE"
+        )
+
+
+def rootfs_propagation(base: str, mounts: list[cri.Mount]) -> str:
+    """The propagation that the root has to have for these mounts to see or pass on others; "" is the runtime's own."""
+    asked = {mount.propagation for mount in mounts}
+    if _SHARED in asked:
+        return "rshared"
+    return "rslave" if _SLAVE in asked and base != "rshared" else base

@@ -1,0 +1,88 @@
+"""What the spec of a workload container is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime import v1 as cri
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cri_shim.oci.facts import NodeFacts
+    from cri_shim.oci.host_view import HostView
+    from cri_shim.oci.image import ImageConfig
+    from cri_shim.oci.policy import Policy
+    from cri_shim.oci.users import Accounts
+
+
+@dataclass(frozen=True)
+class PodFiles:
+    """The files of a pod that its containers share: where on the node they are; "" for one that isn't there."""
+
+    hostname: str = ""
+    hosts: str = ""
+    resolv_conf: str = ""
+    shm: str = ""
+
+
+@dataclass(frozen=True)
+class ContainerSpecInput:
+    """What a container's spec is made of.
+
+    `pod` is the config that came with the request (its annotations and names count), `sandbox` the one that the
+    sandbox was run with (its privileges, namespaces and cgroup count). A mount of an image has its `host_path` set
+    already; `volumes` are those that the image defines. `target_pid` is the process of the pid namespace to join, for
+    mode TARGET.
+    """
+
+    id: str
+    config: cri.ContainerConfig
+    pod: cri.PodSandboxConfig
+    sandbox: cri.PodSandboxConfig
+    sandbox_id: str
+    sandbox_pid: int
+    image: ImageConfig
+    image_name: str
+    accounts: Accounts
+    files: PodFiles
+    facts: NodeFacts
+    policy: Policy
+    host: HostView
+    volumes: Sequence[cri.Mount] = ()
+    target_pid: int = 0
+    linux: cri.LinuxContainerConfig = field(init=False)
+    context: cri.LinuxContainerSecurityContext = field(init=False)
+    options: cri.NamespaceOption = field(init=False)
+    sandbox_linux: cri.LinuxPodSandboxConfig = field(init=False)
+    sandbox_context: cri.LinuxSandboxSecurityContext = field(init=False)
+    sandbox_options: cri.NamespaceOption = field(init=False)
+
+    def __post_init__(self) -> None:
+        linux = self.config.linux or cri.LinuxContainerConfig()
+        context = linux.security_context or cri.LinuxContainerSecurityContext()
+        sandbox_linux = self.sandbox.linux or cri.LinuxPodSandboxConfig()
+        sandbox_context = sandbox_linux.security_context or cri.LinuxSandboxSecurityContext()
+        object.__setattr__(self, "linux", linux)
+        object.__setattr__(self, "context", context)
+        object.__setattr__(self, "options", context.namespace_options or cri.NamespaceOption())
+        object.__setattr__(self, "sandbox_linux", sandbox_linux)
+        object.__setattr__(self, "sandbox_context", sandbox_context)
+        object.__setattr__(self, "sandbox_options", sandbox_context.namespace_options or cri.NamespaceOption())
+
+    @property
+    def own_cgroup_namespace(self) -> bool:
+        """Whether the container sees its own cgroup as the root of all."""
+        return self.facts.unified_cgroups and not self.context.privileged
+
+    @property
+    def users_options(self) -> cri.UserNamespace | None:
+        """The pod's own user namespace; None in the node's."""
+        wanted = self.options.userns_options
+        return wanted if wanted is not None and wanted.mode == cri.NamespaceMode.POD else None
+
+
+def volume_mount(host_path: str, container_path: str) -> cri.Mount:
+    """A volume that the image defines, as a mount."""
+    return cri.Mount(container_path=container_path, host_path=host_path)

@@ -1,0 +1,34 @@
+"""Kernel settings of a pod's own network, and those that let everybody bind low ports and ping in it.
+
+Source: containerd `internal/cri/server/podsandbox/sandbox_run_linux.go`; ip-sysctl of the kernel's documentation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime import v1 as cri
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cri_shim.oci.facts import NodeFacts
+    from cri_shim.oci.policy import Policy
+
+PORT_START = "net.ipv4.ip_unprivileged_port_start"
+PING_RANGE = "net.ipv4.ping_group_range"
+EVERYBODY = "0 2147483647"
+
+
+def sysctls(
+    wanted: Mapping[str, str], network: cri.NamespaceMode, policy: Policy, facts: NodeFacts, *, own_users: bool
+) -> dict[str, str]:
+    """The pod's sysctls; nothing is added in the node's network, nor ping where groups of the range are unmapped."""
+    found = dict(wanted)
+    if network == cri.NamespaceMode.NODE:
+        return found
+    if policy.enable_unprivileged_ports:
+        found.setdefault(PORT_START, "0")
+    if policy.enable_unprivileged_icmp and not own_users and not facts.in_user_namespace:
+        found.setdefault(PING_RANGE, EVERYBODY)
+    return found
