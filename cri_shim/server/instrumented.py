@@ -6,7 +6,6 @@ Unimplemented, from the generated base, and is logged and counted like the other
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from dataclasses import dataclass
@@ -14,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from grpclib.const import Cardinality, Handler, Status
-from grpclib.exceptions import GRPCError, StreamTerminatedError
 
 from cri_shim.codec import Encoded, encode
-from cri_shim.errors import CriError, Unavailable
+from cri_shim.errors import Unavailable
 from cri_shim.observe.metrics import RpcMetrics
+from cri_shim.server.failures import failure
 from cri_shim.server.fields import fields_of
 from cri_shim.server.levels import level_of
 from cri_shim.server.transport import check_size, receive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from grpclib._typing import IServable
     from grpclib.server import Stream
@@ -33,8 +32,6 @@ log = structlog.get_logger(__name__)
 
 NOT_READY = "server is not initialized yet"
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_QUERY_VALUE = re.compile(r"([?&][^=&\s\"]+=)[^&\s\"]+")
-_IMAGE_CALLS = frozenset({"PullImage", "RemoveImage", "ListImages", "ImageStatus"})
 
 
 @dataclass
@@ -84,6 +81,16 @@ def attribute_of(rpc: str) -> str:
     return _WORD.sub("_", rpc).lower()
 
 
+def message_classes(services: Iterable[IServable]) -> tuple[list[type], list[type]]:
+    """The classes of all requests and of all responses of `services`."""
+    handlers = [handler for service in services for handler in service.__mapping__().values()]
+    return [handler.request_type for handler in handlers], [handler.reply_type for handler in handlers]
+
+
+def _past(stream: Stream[Any, Any]) -> bool:
+    return stream.deadline is not None and stream.deadline.time_remaining() <= 0
+
+
 def unimplemented(service: IServable) -> list[str]:
     """The RPCs of `service` that nobody has written yet: those that its generated base answers."""
     names = [route.rpartition("/")[2] for route in service.__mapping__()]
@@ -117,9 +124,13 @@ class _Call:
                 await self._send_all(stream, request)
             else:
                 await stream.send_message(self._sendable(await self._method(request)))
-        except BaseException as error:  # noqa: BLE001  (it is raised again, as what the client is told)
-            status, raised = self._translated(error, fields)
-            raise raised from (error if raised is not error else error.__cause__)
+        except BaseException as error:
+            found = failure(error, self._rpc, past_deadline=_past(stream))
+            status = found.status
+            getattr(log, found.level)(found.event, **found.fields, **fields)
+            if found.raised is error:
+                raise
+            raise found.raised from error
         finally:
             seconds = time.perf_counter() - begin
             self._metrics.ended(status, seconds)
@@ -134,30 +145,3 @@ class _Call:
         encoded = message if isinstance(message, Encoded) else Encoded(type(message), encode(message))
         check_size("response", len(encoded.data), self._limits.send)
         return encoded
-
-    def _translated(self, error: BaseException, fields: dict[str, Any]) -> tuple[Status, BaseException]:
-        """The status of a failure and the exception that makes grpclib send it, logged at its level."""
-        if isinstance(error, (asyncio.CancelledError, StreamTerminatedError)):
-            log.info("given up by the client", rpc=self._rpc, **fields)
-            return Status.CANCELLED, error  # grpclib answers for it, where anybody still listens
-        if isinstance(error, TimeoutError):
-            log.info("past the client's deadline", rpc=self._rpc, **fields)
-            return Status.DEADLINE_EXCEEDED, error
-        if isinstance(error, GRPCError):
-            if error.status is not Status.UNIMPLEMENTED:
-                log.error(self._rpc, error=error.message, code=error.status.name, **fields)
-            text = error.message or f"{self._rpc} is not implemented by this runtime"
-            return error.status, GRPCError(error.status, text)
-        if isinstance(error, CriError):
-            text = self._redacted(str(error) or repr(error))
-            level = log.info if error.code in (Status.NOT_FOUND, Status.UNAVAILABLE) else log.error
-            level(self._rpc, error=text, code=error.code.name, **fields)
-            return error.code, GRPCError(error.code, text)
-        if isinstance(error, Exception):
-            log.error(self._rpc, exc_info=error, **fields)
-            return Status.UNKNOWN, GRPCError(Status.UNKNOWN, self._redacted(f"{type(error).__name__}: {error}"))
-        return Status.UNKNOWN, error
-
-    def _redacted(self, text: str) -> str:
-        """`text`, for an image call without the values of query parameters: registries put tokens there."""
-        return _QUERY_VALUE.sub(r"\1[REDACTED]", text) if self._rpc in _IMAGE_CALLS else text

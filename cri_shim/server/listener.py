@@ -18,6 +18,7 @@ SOCKET_MODE = 0o660
 DIRECTORY_MODE = 0o711
 _FIRST_PASSED_FD = 3
 _BACKLOG = 128
+_LONGEST_PATH = 107  # unix(7): sun_path, without its end
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,10 @@ def open_listener(address: str, *, gid: int = 0, environment: dict[str, str] | N
     _clear(path)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        previous = os.umask(0o777 & ~SOCKET_MODE)
-        try:
-            listening.bind(path)
-        finally:
-            os.umask(previous)
+        listening.bind(path)
         if gid:
             os.chown(path, -1, gid)
+        os.chmod(path, SOCKET_MODE)  # until it listens, nobody can connect, whatever the umask left
         listening.listen(_BACKLOG)
         listening.setblocking(False)  # noqa: FBT003  (the standard library's signature)
     except BaseException:
@@ -66,10 +64,14 @@ def open_listener(address: str, *, gid: int = 0, environment: dict[str, str] | N
 
 
 def socket_path(address: str) -> str:
-    """The path in `address`; InvalidArgument for one that is not absolute."""
+    """The path in `address`; InvalidArgument for one that is not absolute, or longer than the kernel takes."""
     path = address.removeprefix("unix://")
     if not path.startswith("/"):
         raise InvalidArgument(f"listen address {address!r}: give unix:///PATH, the absolute path of a Unix socket")
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise InvalidArgument(
+            f"listen address {address!r}: the path of a Unix socket has {_LONGEST_PATH} bytes at most"
+        )
     return path
 
 
@@ -82,8 +84,9 @@ def passed_socket(environment: os._Environ[str] | dict[str, str]) -> socket.sock
             f"systemd passed {environment['LISTEN_FDS']} sockets: the unit must have one ListenStream="
         )
     passed = socket.socket(fileno=_FIRST_PASSED_FD)
-    if passed.family != socket.AF_UNIX:
-        raise InvalidArgument("systemd passed a socket that is no Unix socket: ListenStream= must be a path")
+    if passed.family != socket.AF_UNIX or not passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        passed.close()
+        raise InvalidArgument("systemd passed no listening Unix socket: the unit must have a ListenStream= with a path")
     passed.setblocking(False)  # noqa: FBT003  (the standard library's signature)
     os.set_inheritable(passed.fileno(), False)  # noqa: FBT003  (the standard library's signature)
     return passed

@@ -13,15 +13,21 @@ import struct
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from grpclib.config import Configuration
+from grpclib.const import Cardinality, Handler, Status
+from grpclib.exceptions import GRPCError
 from grpclib.protocol import H2Protocol
 from grpclib.server import Server as GrpcServer
 from h2.settings import SettingCodes
 
-from cri_shim.errors import ResourceExhausted, Unimplemented
+from cri_shim.errors import InvalidArgument, ResourceExhausted, Unimplemented
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Awaitable, Callable, Collection
 
+    from grpclib import protocol
+    from grpclib._typing import IServable
+    from grpclib.encoding.base import CodecBase
     from grpclib.server import Stream
 
 Q = TypeVar("Q")
@@ -41,8 +47,29 @@ class _Protocol(H2Protocol):
         self.connection.flush()
 
 
+class _Methods(dict[str, Handler]):
+    """The methods by path; any other answers Unimplemented in a form that grpc-go takes for it, too.
+
+    What grpclib answers by itself has no content type, and is an Unknown to a kubelet, which then doesn't fall back.
+    """
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return super().get(key) or Handler(_unknown(key), Cardinality.UNARY_UNARY, default, default)
+
+
+def _unknown(path: str) -> Callable[[Stream[Any, Any]], Awaitable[None]]:
+    async def answer(stream: Stream[Any, Any]) -> None:  # noqa: ARG001  (of which nothing is read)
+        raise GRPCError(Status.UNIMPLEMENTED, f"unknown method {path}")
+
+    return answer
+
+
 class Transport(GrpcServer):
-    """grpclib's server, with connections of ours."""
+    """grpclib's server, with connections and a method table of ours."""
+
+    def __init__(self, handlers: Collection[IServable], *, codec: CodecBase) -> None:
+        super().__init__(handlers, codec=codec, config=WINDOWS)
+        self._mapping = _Methods(self._mapping)
 
     async def listen(self, sock: socket.socket) -> None:
         """Serve on a Unix socket that listens already."""
@@ -63,20 +90,26 @@ class Transport(GrpcServer):
 
 
 async def receive(stream: Stream[Q, Any], limit: int) -> Q:
-    """The request of a unary call. Raises ResourceExhausted above `limit` bytes, Unimplemented for a compressed one.
-
-    What the codec refuses it raises as InvalidArgument.
+    """The request of a unary call. Raises ResourceExhausted above `limit` bytes, Unimplemented for a compressed one,
+    InvalidArgument for one that ends early or that the codec refuses.
     """
     raw = stream._stream  # noqa: SLF001  (grpclib's own reading of messages knows no limit)
-    prefix = await raw.recv_data(_PREFIX.size)
-    if len(prefix) < _PREFIX.size:
-        return stream._codec.decode(b"", stream._recv_type)  # type: ignore[no-any-return]  # noqa: SLF001
-    compressed, length = _PREFIX.unpack(prefix)
+    compressed, length = _PREFIX.unpack(await _read(raw, _PREFIX.size))
     if compressed:
         raise Unimplemented("the request is compressed: send it without compression")
     check_size("request", length, limit)
-    data = await raw.recv_data(length)
-    return stream._codec.decode(data, stream._recv_type)  # type: ignore[no-any-return]  # noqa: SLF001
+    return stream._codec.decode(await _read(raw, length), stream._recv_type)  # type: ignore[no-any-return]  # noqa: SLF001
+
+
+async def _read(raw: protocol.Stream, size: int) -> bytes:
+    """Just `size` bytes. InvalidArgument when the client ends the call before them: an assertion to grpclib."""
+    try:
+        data = await raw.recv_data(size)
+    except AssertionError:
+        data = b""
+    if len(data) < size:
+        raise InvalidArgument("the request ended before its message: a call needs one, whole")
+    return data
 
 
 def check_size(what: str, length: int, limit: int) -> None:
