@@ -79,7 +79,7 @@ async def create_container(parts: Parts, request: cri.CreateContainerRequest) ->
             name=name,
             sandbox_id=sandbox.id,
             config=config,
-            log_path=log_path(pod.log_directory, config.log_path),
+            log_path=log_path(sandbox.metadata.config.log_directory, config.log_path),
         ),
     )
     container_id = await parts.flights.join(f"container {name}", request, creation.run)
@@ -104,7 +104,7 @@ def log_path(directory: str, path: str) -> str:
     if not directory or not path:
         return ""
     if not os.path.isabs(directory):
-        raise InvalidArgument(f"sandbox_config.log_directory {directory!r} is not absolute")
+        raise InvalidArgument(f"the sandbox's log_directory {directory!r} is not absolute")
     full = os.path.normpath(os.path.join(directory, path))
     if os.path.isabs(path) or not full.startswith(os.path.normpath(directory).rstrip("/") + "/"):
         raise InvalidArgument(

@@ -44,7 +44,8 @@ def make_files(paths: Paths, metadata: SandboxMetadata, node_hostname: str) -> N
     os.makedirs(state, 0o755, exist_ok=True)
     _write(root, "hostname", f"{config.hostname or node_hostname}\n")
     _write(root, "hosts", _read("/etc/hosts"))
-    _write(root, "resolv.conf", resolv_conf(config.dns_config) if config.dns_config else _read("/etc/resolv.conf"))
+    dns = config.dns_config  # an empty one is false, but asks for an empty file
+    _write(root, "resolv.conf", resolv_conf(dns) if dns is not None else _read("/etc/resolv.conf"))
     if not shares_host_ipc(config):
         shm = paths.shm(metadata.id)
         os.makedirs(shm, 0o700, exist_ok=True)
