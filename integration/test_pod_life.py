@@ -180,3 +180,8 @@ async def test_the_log_goes_on_in_a_new_file_after_a_rotation(kubelet: Kubelet) 
         assert text
         numbers += [int(line.rsplit(" ", 1)[1]) for line in text.splitlines()]
     assert numbers == list(range(300))
+
+
+async def test_the_log_of_a_silent_container_is_there_as_soon_as_it_has_started(kubelet: Kubelet) -> None:
+    container = await kubelet.run(await kubelet.run_pod())
+    assert await kubelet.log(container) == []

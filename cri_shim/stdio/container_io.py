@@ -82,6 +82,10 @@ class ContainerIo:
             raise
         self._pump.submit(self._begin)
 
+    async def opened(self) -> None:
+        """Return once the log's file is there, or could not be opened: who starts a container may read it at once."""
+        await self._pump.call(lambda: None)  # commands are obeyed in their order, and the first one opens it
+
     async def drained(self) -> None:
         """Return once both outputs have ended and every byte of them is in the log."""
         await asyncio.shield(asyncio.wrap_future(self._drained))
@@ -182,6 +186,8 @@ class ContainerIo:
     # What follows is called by the pump's thread, too.
 
     def _begin(self) -> None:
+        if self._writer is not None:
+            self._writer.open()
         for outlet in self._outlets:
             self._pump.watch(outlet)
         self._check_over()

@@ -50,6 +50,14 @@ class LogWriter:
         """Whether all that was given to `write` is in the file, or given up."""
         return not self._backlog
 
+    def open(self) -> None:
+        """Have the file there before the first record. Never raises for the disk's sake."""
+        try:
+            if self._fd is None:
+                self._fd = _open(self.path)
+        except OSError as error:
+            self._failed(error)
+
     def write(self, records: bytes) -> None:
         """Append whole records. Never raises for the disk's sake: what can't be written waits for `retry`."""
         if self._backlog:

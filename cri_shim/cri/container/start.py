@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from cri_shim.cri.parts import Parts
     from cri_shim.state.container import Container
 
+LOG_SECONDS = 2.0
+
 log = structlog.get_logger(__name__)
 
 
@@ -85,6 +87,8 @@ async def _start_task(parts: Parts, container: Container) -> None:
     with step("checkpoint"):
         await checkpointed(parts, container, pid=pid, started_at=time.time_ns())
     watch_container(parts, container)
+    with anyio.move_on_after(LOG_SECONDS):  # a log's slow disk must not fail a start
+        await io.opened()
 
 
 async def _record_failure(parts: Parts, container: Container, error: BaseException) -> None:
