@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,7 @@ async def run(plan: Plan) -> list[Row]:
         await interleaved(ends, max(2, plan.rounds // 2), lambda end: works.pod_life(end, host_network=True))
         await interleaved(ends, max(2, plan.rounds // 5), lambda end: works.image_life(end, PULLED))
         for count in plan.at_once:
-            await interleaved(ends, plan.at_once_rounds, lambda end, count=count: works.many_pods(end, count))
+            await interleaved(ends, plan.at_once_rounds, partial(works.many_pods, count=count))
         await interleaved(ends, 1, lambda end: works.long_list(end, plan.listed, 20))
         await interleaved(ends, plan.at_once_rounds, lambda end: works.log_throughput(end, plan.log_megabytes))
         await interleaved(ends, 1, lambda end: works.idle(end, plan.idle_seconds))

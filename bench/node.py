@@ -36,8 +36,8 @@ async def bench_node() -> AsyncIterator[BenchNode]:
     running = await to_thread.run_sync(manager.__enter__)
     try:
         shim, peer = running.shim, running.peer
-        assert shim is not None  # noqa: S101  (asked for above)
-        assert peer is not None  # noqa: S101
+        assert shim is not None
+        assert peer is not None
         yield BenchNode(str(shim.socket), shim.daemon.pid, str(peer.socket), peer.daemon.pid)
     finally:
         await to_thread.run_sync(lambda: manager.__exit__(None, None, None))

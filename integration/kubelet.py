@@ -141,7 +141,7 @@ class Kubelet:
         assert answer.status is not None
         return answer.status
 
-    async def list(self, wanted: cri.ContainerFilter | None = None) -> list[cri.Container]:
+    async def list_containers(self, wanted: cri.ContainerFilter | None = None) -> list[cri.Container]:
         return (await self.runtime.list_containers(cri.ListContainersRequest(filter=wanted))).containers
 
     async def exec(self, container_id: str, *command: str, timeout: int = 10) -> cri.ExecSyncResponse:
@@ -186,6 +186,6 @@ T = TypeVar("T")
 async def eventually(probe: Callable[[], Awaitable[T | None]], seconds: float = 10) -> T:
     """The first result of `probe` that is not None; fails after `seconds`."""
     with anyio.fail_after(seconds):
-        while (result := await probe()) is None:
+        while (result := await probe()) is None:  # noqa: ASYNC110  (nothing tells us)
             await anyio.sleep(0.02)
         return result

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from cri_shim.api.runtime import v1 as cri
-from integration.kubelet import Kubelet
+
+if TYPE_CHECKING:
+    from integration.kubelet import Kubelet
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +43,7 @@ async def test_containers_are_found_by_id_pod_state_labels_and_all_of_them(kubel
     elsewhere = await kubelet.create(other, kubelet.container_config(name="created"))
 
     async def found(**wanted: object) -> set[str]:
-        return {item.id for item in await kubelet.list(cri.ContainerFilter(**wanted))}  # type: ignore[arg-type]
+        return {item.id for item in await kubelet.list_containers(cri.ContainerFilter(**wanted))}  # type: ignore[arg-type]
 
     state = cri.ContainerStateValue(state=cri.ContainerState.CONTAINER_RUNNING)
     by_name = {"io.kubernetes.container.name": "created"}
@@ -49,7 +53,7 @@ async def test_containers_are_found_by_id_pod_state_labels_and_all_of_them(kubel
     assert await found(id=created[:30]) == {created}
     assert await found(label_selector=by_name) == {created, elsewhere}
     assert await found(label_selector=by_name, pod_sandbox_id=other.id) == {elsewhere}
-    item = (await kubelet.list(cri.ContainerFilter(id=running)))[0]
+    item = (await kubelet.list_containers(cri.ContainerFilter(id=running)))[0]
     assert item.pod_sandbox_id == pod.id
     assert item.state == cri.ContainerState.CONTAINER_RUNNING
     assert item.image_ref.startswith("sha256:")

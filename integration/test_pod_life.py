@@ -162,7 +162,7 @@ async def test_removing_a_pod_takes_its_running_containers_with_it(kubelet: Kube
     await kubelet.run(pod, kubelet.container_config(name="one"))
     await kubelet.create(pod, kubelet.container_config(name="two"))
     await kubelet.remove_pod(pod)
-    assert await kubelet.list(cri.ContainerFilter(pod_sandbox_id=pod.id)) == []
+    assert await kubelet.list_containers(cri.ContainerFilter(pod_sandbox_id=pod.id)) == []
 
 
 async def test_the_log_goes_on_in_a_new_file_after_a_rotation(kubelet: Kubelet) -> None:
