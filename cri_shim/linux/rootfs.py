@@ -1,8 +1,8 @@
 """Reading in a container's root file system, which its image's author made: nothing in it leads out of it.
 
 Symbolic links are followed as the container would see them, inside its root: by openat2(2) with RESOLVE_IN_ROOT, or,
-where the kernel (before 5.6) or a filter hasn't that, one component after the other. What is read must be a regular file
-of bounded size: it is looked at before it is opened, since a FIFO would block and a device could do anything.
+where the kernel (before 5.6) or a filter hasn't that, one component after the other. What is read must be a regular
+file of bounded size: it is looked at before it is opened, since a FIFO would block and a device could do anything.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Capabilities of a container: the base's, what the request adds, what it drops.
 
-Source: containerd `internal/cri/opts/spec_opts.go` (`WithCapabilities`), `pkg/oci/spec_opts.go`. A name that has its
-`CAP_` already is taken as it is; containerd would put another before it, and the runtime then skip it.
+Source: containerd `internal/cri/opts/spec_opts.go` (`WithCapabilities`), `pkg/oci/spec_opts.go`. The CRI's names have
+no `CAP_`. One that has it names no capability, as with containerd: what a policy for `SYS_ADMIN` lets pass as
+`CAP_SYS_ADMIN` is not given.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def _upper(names: Iterable[str]) -> list[str]:
 
 
 def _named(names: Iterable[str]) -> list[str]:
-    return [name if name.startswith(_PREFIX) else _PREFIX + name for name in names if name != ALL]
+    return [_PREFIX + name for name in names if name != ALL]
 
 
 def _all_of(names: Iterable[str]) -> Capabilities:

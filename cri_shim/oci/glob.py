@@ -1,6 +1,7 @@
 """Patterns as Go's `path.Match` reads them: `*` and `?` don't cross a slash, classes are `[a-z]` and `[^a-z]`.
 
-Go finds no match by a malformed pattern; so it does here.
+Go finds no match by a malformed pattern; so it does here. What follows a star is taken where it is first found, and
+stays there: neither comes back for another place.
 """
 
 from __future__ import annotations
@@ -9,27 +10,32 @@ import re
 from functools import cache
 
 _CHARACTER = r"(?:\\.|[^\\\]\-])"
-_CLASS = re.compile(rf"\[\^?(?:{_CHARACTER}-{_CHARACTER}|{_CHARACTER})+\]", re.DOTALL)
+_CLASS = rf"\[\^?+(?:{_CHARACTER}-{_CHARACTER}|{_CHARACTER})+\]"
+_TOKEN = re.compile(rf"\*+|\?|{_CLASS}|\\.|[^\\*?\[]", re.DOTALL)
 _RANGE = re.compile(rf"({_CHARACTER})(?:-({_CHARACTER}))?", re.DOTALL)
-_PLAIN = re.compile(r"\\.|[^\\*?\[]", re.DOTALL)
-_WILD = {"*": "[^/]*", "?": "[^/]"}
+_STAR = "[^/]*"
 
 
 @cache
 def glob(pattern: str) -> re.Pattern[str] | None:
     """The pattern, to be matched with `fullmatch`; None for a malformed one."""
-    pieces, place = [], 0
-    while place < len(pattern):
-        wild = _WILD.get(pattern[place])
-        found = _PLAIN.match(pattern, place) or _CLASS.match(pattern, place)
-        if wild is None and found is None:
-            return None
-        pieces.append(wild or _translated(found[0] if found else ""))
-        place = found.end() if found else place + 1
-    return re.compile("".join(pieces), re.DOTALL)
+    pieces = _TOKEN.findall(pattern)
+    if "".join(pieces) != pattern:
+        return None
+    chunks = [""]
+    for piece in pieces:
+        if piece.startswith("*"):
+            chunks.append("")
+        else:
+            chunks[-1] += _translated(piece)
+    first, *starred = chunks
+    settled = "".join(f"(?>{_STAR}?{chunk})" for chunk in starred[:-1])
+    return re.compile(first + settled + "".join(_STAR + chunk for chunk in starred[-1:]), re.DOTALL)
 
 
 def _translated(piece: str) -> str:
+    if piece == "?":
+        return "[^/]"
     if not piece.startswith("["):
         return re.escape(piece[-1])
     negated = piece.startswith("[^")
