@@ -34,7 +34,7 @@ from cri_shim.state import checkpoint
 from cri_shim.state.container import REASON_UNKNOWN, UNKNOWN_EXIT_CODE, Container, ContainerStatus
 from cri_shim.state.metadata import (
     CONTAINER_EXTENSION,
-    CREATING_EXTENSION,
+    CREATING_LABEL,
     KIND_CONTAINER,
     KIND_LABEL,
     KIND_SANDBOX,
@@ -120,7 +120,7 @@ async def _recover_record(parts: Parts, record: SandboxRecord, found: _Found) ->
         return
     metadata = SandboxMetadata.from_any(record.extensions[STORE_EXTENSION])
     container = found.sandboxes.get(record.sandbox_id)
-    if CREATING_EXTENSION in record.extensions:
+    if CREATING_LABEL in record.labels:
         await _undo_creation(parts, metadata, _runtime(parts, metadata.runtime_handler, container, record))
         found.sandboxes.pop(record.sandbox_id, None)
         return

@@ -25,8 +25,9 @@ CONTAINER_EXTENSION = "io.cri-containerd.container.metadata"  # on a workload co
 STORE_EXTENSION = "metadata"  # on the sandbox store's record
 SANDBOX_TYPE_URL = "github.com/containerd/cri/pkg/store/sandbox/Metadata"
 CONTAINER_TYPE_URL = "github.com/containerd/cri/pkg/store/container/Metadata"
-# Ours, on a sandbox store record only while RunPodSandbox is under way: recovery undoes what such a record names.
-CREATING_EXTENSION = "io.cri-shim.v1/creating"
+# Ours, on a sandbox store record only while RunPodSandbox is under way: recovery undoes what such a record names. A
+# label and not an extension, for containerd's store merges extensions: one that was written stays.
+CREATING_LABEL = "io.cri-shim/creating"
 
 KIND_LABEL = "io.cri-containerd.kind"
 KIND_SANDBOX = "sandbox"

@@ -39,7 +39,7 @@ from cri_shim.observe.timeline import Timeline, step
 from cri_shim.oci.spec import SPEC_TYPE_URL, to_json
 from cri_shim.state.ids import new_id, sandbox_name
 from cri_shim.state.metadata import (
-    CREATING_EXTENSION,
+    CREATING_LABEL,
     KIND_SANDBOX,
     SANDBOX_EXTENSION,
     STORE_EXTENSION,
@@ -50,7 +50,7 @@ from cri_shim.state.sandbox import RuntimeChoice, Sandbox, SandboxState, Sandbox
 from cri_shim.state.undo import Undo
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from cri_shim.cni import CniResult
     from cri_shim.config.settings import RuntimeHandler
@@ -163,18 +163,20 @@ class _Start:
         containerd = self.parts.containerd
         undo.push("sandbox record", lambda: remains.remove_record(self.parts, self.id), unless_left=True)
         undo.push("lease", lambda: remains.remove_lease(self.parts, self.id), unless_left=True)
-        marked = {STORE_EXTENSION: self.metadata.to_any(), CREATING_EXTENSION: any_pb2.Any()}
         with step("write ahead", lane="record"):
-            await overlap(containerd.sandboxes.create(self._sandbox_record(marked)), containerd.leases.create(self.id))
+            await overlap(
+                containerd.sandboxes.create(self._sandbox_record({CREATING_LABEL: "true"})),
+                containerd.leases.create(self.id),
+            )
 
-    def _sandbox_record(self, extensions: dict[str, any_pb2.Any]) -> sandbox_pb2.Sandbox:
+    def _sandbox_record(self, labels: Mapping[str, str]) -> sandbox_pb2.Sandbox:
         """The record, whole also for an update: containerd 2.1 crashes on one without a runtime."""
         return sandbox_pb2.Sandbox(
             sandbox_id=self.id,
             runtime=sandbox_pb2.Sandbox.Runtime(name=self.runtime.name, options=self.runtime.options),
             sandboxer=SANDBOXER,
-            labels={"name": self.metadata.name},
-            extensions=extensions,
+            labels={"name": self.metadata.name, **labels},
+            extensions={STORE_EXTENSION: self.metadata.to_any()},
         )
 
     async def _network(self, undo: Undo) -> CniResult | None:
@@ -245,9 +247,7 @@ class _Start:
     async def _complete_record(self) -> None:
         """Put the addresses into the sandbox record and take the mark of being created off it."""
         with step("sandbox record complete", lane="network"):
-            await self.parts.containerd.sandboxes.update(
-                self._sandbox_record({STORE_EXTENSION: self.metadata.to_any()}), "extensions"
-            )
+            await self.parts.containerd.sandboxes.update(self._sandbox_record({}), "extensions", "labels")
 
     def _publish(self, pid: int) -> None:
         """Make the running sandbox visible; from here on it outlives us."""
