@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import pytest
+
+from cri_shim.api.runtime import v1 as cri
+from cri_shim.errors import InvalidArgument
+from cri_shim.oci.bind_mount import bind, check, rootfs_propagation
+from cri_shim.oci.host_view import HostMount, Propagation
+from cri_shim.oci.linux_spec import IdMapping
+from cri_shim.oci.policy import Policy
+from cri_shim.oci.spec import Mount
+from tests.oci.node import MAPPING, FakeHost
+
+PRIVATE = cri.MountPropagation.PROPAGATION_PRIVATE
+SLAVE = cri.MountPropagation.PROPAGATION_HOST_TO_CONTAINER
+SHARED = cri.MountPropagation.PROPAGATION_BIDIRECTIONAL
+ABLE = Policy(recursive_read_only_mounts=True)
+
+
+def mount(**fields: object) -> cri.Mount:
+    return cri.Mount(**{"container_path": "/data", "host_path": "/srv/data", **fields})  # type: ignore[arg-type]
+
+
+def options(host: FakeHost | None = None, **fields: object) -> list[str]:
+    return bind(mount(**fields), host or FakeHost()).options
+
+
+def on(propagation: Propagation) -> FakeHost:
+    return FakeHost(mounts={"/srv/data": HostMount("/srv", propagation)})
+
+
+def test_a_mount_is_a_private_writable_bind_of_the_real_path() -> None:
+    host = FakeHost(links={"/srv/data": "/disk1/data"})
+    found = bind(mount(container_path="/data/"), host)
+    assert found == Mount("/data/", "bind", "/disk1/data", ["rbind", "rprivate", "rw"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "access"),
+    [({"readonly": True}, "ro"), ({"readonly": True, "recursive_read_only": True}, "rro"), ({}, "rw")],
+)
+def test_access(fields: dict[str, bool], access: str) -> None:
+    assert options(**fields)[-1] == access
+
+
+def test_ids_are_mapped_where_asked() -> None:
+    found = bind(mount(uid_mappings=[MAPPING], gid_mappings=[MAPPING]), FakeHost())
+    assert found.uid_mappings == found.gid_mappings == [IdMapping(0, 100000, 65536)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "option"),
+    [
+        (PRIVATE, Propagation.PRIVATE, "rprivate"),
+        (PRIVATE, Propagation.SHARED, "rprivate"),
+        (SLAVE, Propagation.SLAVE, "rslave"),
+        (SLAVE, Propagation.SHARED, "rslave"),
+        (SHARED, Propagation.SHARED, "rshared"),
+        (cri.MountPropagation(9), Propagation.PRIVATE, "rprivate"),
+    ],
+)
+def test_propagation(wanted: cri.MountPropagation, found: Propagation, option: str) -> None:
+    assert options(on(found), propagation=wanted)[1] == option
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "words"),
+    [
+        (SLAVE, Propagation.PRIVATE, "is mounted on '/srv' but it is not a shared or slave mount"),
+        (SHARED, Propagation.PRIVATE, "is mounted on '/srv' but it is not a shared mount"),
+        (SHARED, Propagation.SLAVE, "is mounted on '/srv' but it is not a shared mount"),
+    ],
+)
+def test_a_source_that_does_not_propagate_is_refused_naming_its_mount(
+    wanted: cri.MountPropagation, found: Propagation, words: str
+) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        bind(mount(propagation=wanted), on(found))
+    assert f"the mount at '/data': path '/srv/data' {words}" in str(caught.value)
+    assert "--make-rshared /srv" in str(caught.value)
+
+
+def test_a_source_that_cannot_be_had_is_refused_with_the_reason() -> None:
+    with pytest.raises(InvalidArgument, match=r"'/data': its host_path '/srv/data' can't be had: Permission denied"):
+        bind(mount(), FakeHost(broken=frozenset({"/srv/data"})))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"container_path": ""}, "the mount of '/srv/data' has no container_path"),
+        ({"host_path": ""}, "the mount at '/data' has the host_path ''"),
+        ({"host_path": "srv"}, "it must be an absolute path"),
+        ({"recursive_read_only": True}, "but not for readonly"),
+        (
+            {"readonly": True, "recursive_read_only": True, "propagation": SLAVE},
+            "must be PROPAGATION_PRIVATE, not PROPAGATION_HOST_TO_CONTAINER",
+        ),
+        ({"readonly": True, "recursive_read_only": True, "propagation": cri.MountPropagation(9)}, "not 9"),
+    ],
+)
+def test_what_no_host_could_mount_is_refused(fields: dict[str, object], words: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        check(mount(**fields), ABLE)
+    assert words in str(caught.value)
+
+
+def test_a_runtime_without_recursive_read_only_is_told_as_the_kubelet_looks_for_it() -> None:
+    wanted = mount(readonly=True, recursive_read_only=True)
+    check(wanted, ABLE)
+    with pytest.raises(InvalidArgument, match=r"^RROUnsupported: config.mounts: the mount at '/data'"):
+        check(wanted, Policy(recursive_read_only_mounts=False))
+
+
+@pytest.mark.parametrize(
+    ("base", "wanted", "expected"),
+    [
+        ("", [], ""),
+        ("", [PRIVATE], ""),
+        ("rslave", [PRIVATE], "rslave"),
+        ("", [SLAVE], "rslave"),
+        ("private", [SLAVE], "rslave"),
+        ("rshared", [SLAVE], "rshared"),
+        ("", [SLAVE, SHARED], "rshared"),
+        ("", [SHARED, SLAVE], "rshared"),
+    ],
+)
+def test_the_root_propagates_what_its_mounts_need(base: str, wanted: list[cri.MountPropagation], expected: str) -> None:
+    assert rootfs_propagation(base, [mount(propagation=item) for item in wanted]) == expected

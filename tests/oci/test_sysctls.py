@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+
+from cri_shim.oci.policy import Policy
+from cri_shim.oci.sysctls import PING_RANGE, PORT_START, sysctls
+from tests.oci.node import FACTS, NODE, POD, facts
+
+
+def test_everybody_may_bind_low_ports_and_ping_in_the_pods_own_network() -> None:
+    assert sysctls({}, POD, Policy(), FACTS, own_users=False) == {PORT_START: "0", PING_RANGE: "0 2147483647"}
+
+
+def test_what_the_pod_sets_itself_stays() -> None:
+    wanted = {PORT_START: "80", PING_RANGE: "1 0", "kernel.shm_rmid_forced": "1"}
+    assert sysctls(wanted, POD, Policy(), FACTS, own_users=False) == wanted
+
+
+def test_nothing_is_added_in_the_nodes_network() -> None:
+    assert sysctls({"a.b": "1"}, NODE, Policy(), FACTS, own_users=False) == {"a.b": "1"}
+
+
+def test_settings_switch_them_off() -> None:
+    policy = Policy(enable_unprivileged_ports=False, enable_unprivileged_icmp=False)
+    assert sysctls({}, POD, policy, FACTS, own_users=False) == {}
+
+
+@pytest.mark.parametrize(("in_user_namespace", "own_users"), [(True, False), (False, True)])
+def test_a_user_namespace_has_no_ping_range_since_its_groups_are_not_mapped(
+    *, in_user_namespace: bool, own_users: bool
+) -> None:
+    node = facts(in_user_namespace=in_user_namespace)
+    assert sysctls({}, POD, Policy(), node, own_users=own_users) == {PORT_START: "0"}
