@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ENDPOINT = "unix:///proc/42/root/run/cri-shim/cri-shim.sock"
 
 
-class Lacking(Exception):  # noqa: N818  (stands for the harness's own)
+class Lacking(Exception):
     """What the harness raises."""
 
 
