@@ -37,14 +37,11 @@ class _OpenHow(ctypes.Structure):
 def read_file(root: str, path: str) -> bytes | None:
     """The content of a regular file inside `root`; None when there is none.
 
-    Raises InvalidArgument for one above 10 MiB, OSError for one that can't be read.
+    Raises InvalidArgument for one above 10 MiB, OSError for one that can't be read, or for a root that isn't there.
     """
-    try:
-        found = open_in_root(root, path)
-    except OSError as error:
-        if error.errno in _MISSING:
-            return None
-        raise
+    found = find(root, path)
+    if found is None:
+        return None
     try:
         return _content(found, path) if stat.S_ISREG(os.fstat(found).st_mode) else None
     finally:
@@ -62,30 +59,42 @@ def _content(found: int, path: str) -> bytes:
 
 
 def resolve(root: str, path: str) -> str | None:
-    """The path on the node of `path` inside `root`, all links followed inside; None when there is nothing."""
-    try:
-        found = open_in_root(root, path)
-    except OSError as error:
-        if error.errno in _MISSING:
-            return None
-        raise
+    """The path on the node of `path` inside `root`, all links followed inside; None when there is nothing.
+
+    Raises OSError as `find`.
+    """
+    found = find(root, path)
+    if found is None:
+        return None
     try:
         return os.readlink(f"/proc/self/fd/{found}")
     finally:
         os.close(found)
 
 
-def open_in_root(root: str, path: str) -> int:
-    """A descriptor (O_PATH: nothing is opened) of `path` as seen from inside `root`. Raises OSError as open(2)."""
+def find(root: str, path: str) -> int | None:
+    """A descriptor (O_PATH: nothing is opened) of `path` as seen from inside `root`; None when there is nothing.
+
+    Raises OSError as open(2), also for a root that isn't there.
+    """
     directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return _walk(directory, path)
+    except OSError as error:
+        if error.errno in _MISSING:
+            return None
+        raise
+    finally:
+        os.close(directory)
+
+
+def _walk(directory: int, path: str) -> int:
     try:
         return _openat2(directory, path)
     except OSError as error:
         if error.errno not in _ON_FOOT:
             raise
         return walk_in_root(directory, path)
-    finally:
-        os.close(directory)
 
 
 def _openat2(directory: int, path: str) -> int:
@@ -104,12 +113,16 @@ def _openat2(directory: int, path: str) -> int:
 
 
 def walk_in_root(directory: int, path: str) -> int:
-    """As `open_in_root`, step by step; it holds as long as nobody moves directories meanwhile, as none does here."""
+    """As openat2(2) in a root, step by step; it holds as long as nobody moves directories meanwhile, as none does here."""
+    if not path:
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     held = [os.dup(directory)]  # the way here, from the root on: `..` goes back along it
     left, links = deque(path.split("/")), 0
     try:
         while left:
             step = left.popleft()
+            if not stat.S_ISDIR(os.fstat(held[-1]).st_mode):
+                raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
             if step == "..":
                 _back(held)
             elif step not in ("", "."):
