@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,16 +32,18 @@ from cri_shim.errors import Unavailable
 from cri_shim.events.exits import ExitWatch
 from cri_shim.events.monitor import ContainerdHealth, monitor
 from cri_shim.linux.facts import gather
+from cri_shim.observe.metrics import serving_metrics
 from cri_shim.server.serve import Server
 from cri_shim.state.container import REASON_OOM_KILLED
 from cri_shim.state.flights import Flights
 from cri_shim.state.images import ImageStore
 from cri_shim.state.names import NameIndex
+from cri_shim.state.overlap import settle
 from cri_shim.state.paths import Paths
 from cri_shim.state.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from anyio.abc import TaskGroup
 
@@ -61,7 +64,11 @@ async def serve(settings: Settings, *, ready: Callable[[], None] | None = None) 
     started = time.monotonic()
     async with Client(settings.containerd.address) as containerd, anyio.create_task_group() as tasks:
         parts = await _build(settings, containerd, tasks)
-        async with Server(settings, [RuntimeService(parts), ImageService(parts)]) as server:
+        async with (
+            serving_metrics(settings.shim.metrics_address),
+            _releasing_streams(parts),
+            Server(settings, [RuntimeService(parts), ImageService(parts)]) as server,
+        ):
             await _wait_for_containerd(parts)
             await _load(parts)
             listener = _Listener(parts)
@@ -74,6 +81,16 @@ async def serve(settings: Settings, *, ready: Callable[[], None] | None = None) 
             if ready is not None:
                 ready()
             await anyio.sleep_forever()
+
+
+@asynccontextmanager
+async def _releasing_streams(parts: Parts) -> AsyncIterator[None]:
+    """In the end, write what has been read of containers' output, and leave their FIFOs for the next server."""
+    try:
+        yield
+    finally:
+        with anyio.CancelScope(shield=True):
+            await settle([container.io.release() for container in parts.containers if container.io is not None])
 
 
 async def _build(settings: Settings, containerd: Client, tasks: TaskGroup) -> Parts:

@@ -46,7 +46,6 @@ class ShimSettings:
     log_level: str = "info"  # trace, debug, info, warn, error
     log_format: str = "text"  # or json
     metrics_address: str = ""  # host:port of /metrics; "" serves none
-    containerd_call_timeout: Seconds = 60.0  # of each call to containerd that has no natural end of its own
     cni_plugin_timeout: Seconds = 90.0  # of one run of one plugin; the kubelet gives a pod two minutes
     drain_exec_sync_io_timeout: Seconds = 15.0  # where the runtime table says 0; 0 here waits for ever
 

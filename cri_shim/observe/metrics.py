@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from prometheus_client import Counter, Gauge, Histogram
+import anyio
+from anyio import to_thread
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+from cri_shim.errors import InvalidArgument
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from grpclib.const import Status
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -14,6 +21,28 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 _SECONDS = Histogram("cri_shim_rpc_duration_seconds", "How long CRI calls took.", ["rpc"], buckets=_BUCKETS)
 _CALLS = Counter("cri_shim_rpcs_total", "CRI calls by their status.", ["rpc", "code"])
 _UNDER_WAY = Gauge("cri_shim_rpcs_under_way", "CRI calls under way.", ["rpc"])
+
+
+@asynccontextmanager
+async def serving_metrics(address: str) -> AsyncIterator[None]:
+    """Serve `/metrics` at `host:port` for as long as the block lasts, in a thread; "" serves nothing.
+
+    Raises InvalidArgument for what is no address, OSError when it can't be listened on.
+    """
+    if not address:
+        yield
+        return
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal():
+        raise InvalidArgument(f"metrics_address {address!r}: give HOST:PORT")
+    server, thread = await to_thread.run_sync(lambda: start_http_server(int(port), host.strip("[]")))
+    try:
+        yield
+    finally:
+        with anyio.CancelScope(shield=True):
+            await to_thread.run_sync(server.shutdown)
+            await to_thread.run_sync(thread.join)
+        server.server_close()
 
 
 class RpcMetrics:

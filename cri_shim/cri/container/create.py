@@ -131,7 +131,8 @@ class _Creation:
 
     async def run(self) -> str:
         with self.timeline.recording():
-            async with Undo(f"CreateContainer {self.metadata.name}") as undo:
+            seconds = self.parts.settings.containerd.cleanup_timeout
+            async with Undo(f"CreateContainer {self.metadata.name}", seconds=seconds) as undo:
                 await self._run(undo)
         return self.id
 

@@ -129,7 +129,7 @@ class _Start:
         return self.metadata.id
 
     async def run(self) -> str:
-        undo = Undo(f"RunPodSandbox {self.metadata.name}")
+        undo = Undo(f"RunPodSandbox {self.metadata.name}", seconds=self.parts.settings.containerd.cleanup_timeout)
         try:
             with self.timeline.recording():
                 async with undo:
