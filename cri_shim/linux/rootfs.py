@@ -113,7 +113,7 @@ def _openat2(directory: int, path: str) -> int:
 
 
 def walk_in_root(directory: int, path: str) -> int:
-    """As openat2(2) in a root, step by step; it holds as long as nobody moves directories meanwhile, as none does here."""
+    """As openat2(2) in a root, step by step. It holds while nobody moves directories, and here nobody does."""
     if not path:
         raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     held = [os.dup(directory)]  # the way here, from the root on: `..` goes back along it
