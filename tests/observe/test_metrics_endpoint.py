@@ -20,14 +20,14 @@ def free_port() -> int:
 
 
 async def test_calls_are_counted_and_can_be_scraped() -> None:
-    metrics = RpcMetrics("Version")
+    metrics = RpcMetrics("Scraped")
     metrics.began()
     metrics.ended(Status.OK, 0.01)
     port = free_port()
     async with serving_metrics(f"127.0.0.1:{port}"):
         url = f"http://127.0.0.1:{port}/metrics"
         text = await to_thread.run_sync(lambda: urllib.request.urlopen(url).read().decode())
-    assert 'cri_shim_rpcs_total{code="OK",rpc="Version"} 1.0' in text
+    assert 'cri_shim_rpcs_total{code="OK",rpc="Scraped"} 1.0' in text
     with pytest.raises(OSError, match="refused"):
         await to_thread.run_sync(lambda: urllib.request.urlopen(url))
 
