@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from cri_shim.observe.tracing import step_span
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -59,17 +61,18 @@ class Timeline(msgspec.Struct):
 
 @contextmanager
 def step(name: str, lane: str = "main") -> Iterator[None]:
-    """Record the block as a step of the timeline being recorded."""
-    timeline = _current.get()
-    if timeline is None:
-        yield
-        return
-    begin = time.perf_counter()
-    failed = True
-    try:
-        yield
-        failed = False
-    finally:
-        end = time.perf_counter()
-        start, length = (begin - timeline.origin) * 1e3, (end - begin) * 1e3
-        timeline.steps.append(Step(name, lane, round(start, 3), round(length, 3), failed))
+    """Record the block as a step of the timeline being recorded, and as a span of the call's trace."""
+    with step_span(name):
+        timeline = _current.get()
+        if timeline is None:
+            yield
+            return
+        begin = time.perf_counter()
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            end = time.perf_counter()
+            start, length = (begin - timeline.origin) * 1e3, (end - begin) * 1e3
+            timeline.steps.append(Step(name, lane, round(start, 3), round(length, 3), failed))

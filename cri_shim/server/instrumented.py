@@ -1,4 +1,4 @@
-"""What every call needs, around every call: readiness, a log line, metrics, the error's status.
+"""What every call needs, around every call: readiness, log lines, metrics, a span, the error's status.
 
 The wrapper takes the service's own method table, so that no RPC can be forgotten: one that has no verb yet answers
 Unimplemented, from the generated base, and is logged and counted like the others.
@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from grpclib.const import Cardinality, Handler, Status
+from structlog.contextvars import bind_contextvars
 
 from cri_shim.codec import Encoded, encode
 from cri_shim.errors import Unavailable
 from cri_shim.observe.metrics import RpcMetrics
+from cri_shim.observe.tracing import call_ended, call_is_about, call_span
 from cri_shim.server.failures import failure
 from cri_shim.server.fields import fields_of
 from cri_shim.server.levels import level_of
@@ -70,10 +73,13 @@ class Instrumented:
         return {route: self._wrapped(route, handler) for route, handler in self._service.__mapping__().items()}
 
     def _wrapped(self, route: str, handler: Handler) -> Handler:
-        rpc = route.rpartition("/")[2]
-        method = getattr(self._service, attribute_of(rpc))
-        call = _Call(rpc, method, self._gate, self._limits, handler.cardinality is Cardinality.UNARY_STREAM)
+        method = getattr(self._service, attribute_of(_rpc_of(route)))
+        call = _Call(route, method, self._gate, self._limits, handler.cardinality is Cardinality.UNARY_STREAM)
         return Handler(call.handle, handler.cardinality, handler.request_type, handler.reply_type)
+
+
+def _rpc_of(route: str) -> str:
+    return route.rpartition("/")[2]
 
 
 def attribute_of(rpc: str) -> str:
@@ -93,7 +99,7 @@ def _past(stream: Stream[Any, Any]) -> bool:
 
 def unimplemented(service: IServable) -> list[str]:
     """The RPCs of `service` that nobody has written yet: those that its generated base answers."""
-    names = [route.rpartition("/")[2] for route in service.__mapping__()]
+    names = [_rpc_of(route) for route in service.__mapping__()]
     base = type(service).__mro__[1]
     return sorted(
         name for name in names if getattr(type(service), attribute_of(name)) is getattr(base, attribute_of(name))
@@ -103,43 +109,50 @@ def unimplemented(service: IServable) -> list[str]:
 class _Call:
     """The handler of one RPC."""
 
-    def __init__(self, rpc: str, method: Callable[[Any], Any], gate: Gate, limits: Limits, streams: bool) -> None:  # noqa: FBT001
-        self._rpc = rpc
+    def __init__(self, route: str, method: Callable[[Any], Any], gate: Gate, limits: Limits, streams: bool) -> None:  # noqa: FBT001
+        self._route = route
+        self._rpc = _rpc_of(route)
+        self._begins = f"{self._rpc} begins"
         self._method = method
         self._gate = gate
         self._limits = limits
         self._streams = streams
-        self._level = level_of(rpc)
-        self._metrics = RpcMetrics(rpc)
+        self._log = level_of(self._rpc)
+        self._metrics = RpcMetrics(self._rpc)
 
     async def handle(self, stream: Stream[Any, Any]) -> None:
-        begin = time.perf_counter()
-        status, fields = Status.OK, {}
-        self._metrics.began()
-        try:
-            request = await receive(stream, self._limits.receive)
-            fields = fields_of(request)
-            self._gate.check()
-            if self._streams:
-                await self._send_all(stream, request)
-            else:
-                await stream.send_message(self._sendable(await self._method(request)))
-        except BaseException as error:
-            found = failure(error, self._rpc, past_deadline=_past(stream))
-            status = found.status
-            getattr(log, found.level)(found.event, **found.fields, **fields)
-            if found.raised is error:
-                raise
-            raise found.raised from error
-        finally:
-            seconds = time.perf_counter() - begin
-            self._metrics.ended(status, seconds)
-            if status is Status.OK:
-                self._level(log, self._rpc, ms=round(seconds * 1e3, 2), **fields)
+        with call_span(self._route, stream.metadata):
+            begin = time.perf_counter()
+            status, text = Status.OK, ""
+            self._metrics.began()
+            try:
+                await self._answer(stream, await receive(stream, self._limits.receive))
+            except BaseException as error:
+                found = failure(error, self._rpc, past_deadline=_past(stream))
+                status, text = found.status, found.fields.get("error", "")
+                getattr(log, found.level)(found.event, **found.fields)
+                if found.raised is error:
+                    raise
+                raise found.raised from error
+            finally:
+                seconds = time.perf_counter() - begin
+                self._metrics.ended(status, seconds)
+                call_ended(status, text)
+                if status is Status.OK:
+                    self._log(log, self._rpc, ms=round(seconds * 1e3, 2))
 
-    async def _send_all(self, stream: Stream[Any, Any], request: Any) -> None:
-        async for message in self._method(request):
-            await stream.send_message(self._sendable(message))
+    async def _answer(self, stream: Stream[Any, Any], request: Any) -> None:
+        fields = fields_of(request)
+        bind_contextvars(**fields)  # to this call and what it starts: each call is a task of its own
+        call_is_about(fields)
+        self._gate.check()
+        self._log(log, self._begins)
+        if self._streams:
+            async with aclosing(self._method(request)) as messages:
+                async for message in messages:
+                    await stream.send_message(self._sendable(message))
+        else:
+            await stream.send_message(self._sendable(await self._method(request)))
 
     def _sendable(self, message: Any) -> Encoded[Any]:
         encoded = message if isinstance(message, Encoded) else Encoded(type(message), encode(message))

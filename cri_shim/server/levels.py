@@ -1,8 +1,13 @@
-"""At which level a call that went well is logged: containerd's choice, so that a node's log stays readable."""
+"""At which level a call is logged: containerd's choice, so that a node's log stays readable.
+
+What changes a pod is info, what a person or a probe asks for debug, what a kubelet asks every second trace.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from cri_shim.observe.logging import trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,11 +17,16 @@ _INFO = frozenset({
     "RemoveContainer", "PortForward", "PullImage", "RemoveImage", "CheckpointContainer", "CheckpointPod", "RestorePod",
     "UpdateContainerResources", "UpdatePodSandboxResources",
 })  # fmt: skip
+_DEBUG = frozenset({
+    "Exec", "Attach", "ExecSync", "ReopenContainerLog", "UpdateRuntimeConfig", "GetContainerEvents",
+})  # fmt: skip
 
 
-def level_of(rpc: str) -> Callable[..., Any]:
-    """A function of a logger, an event and its fields: info for what changes a pod, debug for the rest."""
-    return _info if rpc in _INFO else _debug
+def level_of(rpc: str) -> Callable[..., None]:
+    """A function of a logger, an event and its fields, that logs at the level of `rpc`."""
+    if rpc in _INFO:
+        return _info
+    return _debug if rpc in _DEBUG else trace
 
 
 def _info(logger: Any, event: str, **fields: Any) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from cri_shim.observe.logging import LEVELS, configure
+from cri_shim.observe.logging import LEVELS, configure, set_level, trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,6 +85,39 @@ def test_what_is_below_the_level_is_not_logged(level: str) -> None:
         getattr(structlog.get_logger(), name)(name)
     shown = [json.loads(line)["msg"] for line in stream.getvalue().splitlines()]
     assert shown == ["debug", "info", "warning", "error"][["debug", "info", "warn", "error"].index(level) :]
+
+
+def test_the_level_changes_for_loggers_that_are_in_use() -> None:
+    stream, log = logged("info", "json"), structlog.get_logger()
+    log.debug("before")
+    set_level("debug")
+    log.debug("while")
+    set_level("error")
+    log.info("after")
+    assert [json.loads(line)["msg"] for line in stream.getvalue().splitlines()] == ["while"]
+
+
+@pytest.mark.parametrize(("level", "shown"), [("trace", True), ("debug", False)])
+def test_trace_is_a_level_below_debug(level: str, shown: bool) -> None:  # noqa: FBT001
+    stream = logged(level, "json")
+    trace(structlog.get_logger(), "asked every second", rpc="Status")
+    assert ('"level":"trace"' in stream.getvalue()) is shown
+
+
+def test_a_line_carries_what_is_bound_to_its_context() -> None:
+    stream = logged("info", "json")
+    with structlog.contextvars.bound_contextvars(pod="p1"):
+        structlog.get_logger().info("working")
+    assert json.loads(stream.getvalue())["pod"] == "p1"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_field_that_is_a_credential_is_not_written(form: str) -> None:
+    stream = logged("info", form)
+    structlog.get_logger().info("pulling", password="terces", token="nekot", image="i")
+    assert "terces" not in stream.getvalue()
+    assert "nekot" not in stream.getvalue()
+    assert "[REDACTED]" in stream.getvalue()
 
 
 def test_a_library_is_heard_in_the_same_form() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import struct
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 from grpclib.client import Channel
 from grpclib.const import Cardinality
 from h2.exceptions import StreamClosedError
@@ -15,10 +18,11 @@ from h2.exceptions import StreamClosedError
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.codec import CriCodec
 from cri_shim.config import default
+from cri_shim.observe.logging import configure
 from cri_shim.server.serve import Server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -77,3 +81,20 @@ def serving(settings: Settings) -> Callable[..., AbstractAsyncContextManager[Ser
                 channel.close()
 
     return serve
+
+
+@pytest.fixture
+def log_as() -> Iterator[Callable[[str], io.StringIO]]:
+    """The process's log from a level on, as JSON, for the length of the test."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+
+    def log(least: str) -> io.StringIO:
+        stream = io.StringIO()
+        configure(least, "json", stream)
+        return stream
+
+    yield log
+    root.handlers, root.level = handlers, level
+    logging.captureWarnings(capture=False)
+    structlog.reset_defaults()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import structlog
-from structlog.testing import capture_logs
 
 from cri_shim.api.runtime import v1 as cri
+from cri_shim.observe.logging import LEVELS
 from cri_shim.server.fields import fields_of
 from cri_shim.server.levels import level_of
 
@@ -45,9 +47,12 @@ def test_a_line_says_what_a_request_is_about_and_no_more(request_, expected):
 
 @pytest.mark.parametrize(
     ("rpc", "level"),
-    [("RunPodSandbox", "info"), ("RemoveImage", "info"), ("ListContainers", "debug"), ("ExecSync", "debug")],
+    [("RunPodSandbox", "info"), ("RemoveImage", "info"), ("ExecSync", "debug"), ("ListContainers", "trace")],
 )
-def test_what_changes_a_pod_is_logged_at_info_and_what_asks_at_debug(rpc, level):
-    with capture_logs() as logs:
-        level_of(rpc)(structlog.get_logger(), rpc, ms=1)
-    assert logs == [{"event": rpc, "log_level": level, "ms": 1}]
+@pytest.mark.parametrize("least", ["trace", "debug", "info", "warn"])
+def test_what_changes_a_pod_is_logged_at_info_and_what_is_asked_every_second_at_trace(rpc, level, least, log_as):
+    stream = log_as(least)
+    level_of(rpc)(structlog.get_logger(), rpc, ms=1)
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    shown = list(LEVELS).index(level) >= list(LEVELS).index(least)
+    assert [(line["level"], line["msg"]) for line in lines] == ([(level, rpc)] if shown else [])
