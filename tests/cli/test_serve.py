@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+import structlog
 
 from cri_shim.errors import AlreadyExists, FailedPrecondition
 
@@ -49,6 +51,32 @@ def test_a_signal_ends_it_and_it_tidies_up(
     assert result.exit_code == 0
     assert tidied == [True]
     assert number.name in result.stderr
+
+
+def test_sighup_takes_over_the_level_of_the_log_and_a_broken_file_changes_nothing(
+    run: Callable[..., Result], node_serves: Callable[[Any], None], tmp_path: Path
+) -> None:
+    file = tmp_path / "a.toml"
+    level = "version = 3\n[plugins.'io.cri-shim.v1']\nlog_level = "
+    file.write_text(f"{level}'info'\n")
+
+    async def serve(_settings: Settings) -> None:
+        log = structlog.get_logger()
+        for text, said in ((f"{level}'debug'\n", "first"), (f"{level}'chatty'\n", "second")):
+            file.write_text(text)
+            os.kill(os.getpid(), signal.SIGHUP)
+            await anyio.sleep(0.3)
+            log.debug(said)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await anyio.sleep_forever()
+
+    node_serves(serve)
+    result = run("serve", "--config", file, "--log-format", "json")
+    assert result.exit_code == 0
+    lines = [json.loads(line) for line in result.stderr.splitlines()]
+    messages = ["configuration read again", "first", "configuration left as it was", "second", "ending"]
+    assert [line["msg"] for line in lines] == messages
+    assert "chatty" in lines[2]["problem"]
 
 
 def test_the_options_reach_the_node(
