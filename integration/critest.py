@@ -81,7 +81,7 @@ def command(socket: str, arguments: Sequence[str] = ()) -> list[str]:
         f"-runtime-endpoint=unix://{socket}",
         f"-image-endpoint=unix://{socket}",
         f"-test-images-file={images.OPTIONS}/test-images.yaml",
-        f"-report-dir={_REPORTS}",
+        f"-ginkgo.junit-report={_REPORTS}/junit.xml",
         "-ginkgo.no-color",
         *arguments,
     ]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
 
 from cri_shim.api.containerd.services.tasks.v1 import tasks_pb2 as pb
 from cri_shim.api.containerd.services.tasks.v1.tasks_grpc import TasksStub
 from cri_shim.containerd.channel import DEADLINE_SECONDS
+from cri_shim.errors import Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from google.protobuf.any_pb2 import Any
 
@@ -23,6 +26,12 @@ if TYPE_CHECKING:
 # Creating a task starts a shim and runs `runc create`; on a machine busy with a whole node's start that has been seen
 # to take tens of seconds.
 CREATE_SECONDS = 90.0
+
+
+_SHIM_GOING = "ttrpc: closed"
+_SHIM_GOING_SECONDS = (0.02, 0.1, 0.4)
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -81,16 +90,18 @@ class Tasks:
     async def get(self, container_id: str, exec_id: str = "", *, timeout: float | None = DEADLINE_SECONDS) -> Process:
         """The state of a process, as the shim tells it."""
         request = pb.GetRequest(container_id=container_id, exec_id=exec_id)
-        return (await self._channel.read(self._stub.Get, request, timeout=timeout)).process
+        reply = await self._of_shim(lambda: self._channel.read(self._stub.Get, request, timeout=timeout))
+        return reply.process
 
     async def kill(self, container_id: str, signal: int, exec_id: str = "", *, all: bool = False) -> None:  # noqa: A002
         """Send `signal` to a process, or to `all` of the container's. NotFound when it has ended already."""
         request = pb.KillRequest(container_id=container_id, exec_id=exec_id, signal=signal, all=all)
-        await self._channel.call(self._stub.Kill, request)
+        await self._of_shim(lambda: self._channel.call(self._stub.Kill, request))
 
     async def delete(self, container_id: str) -> pb.DeleteResponse:
         """Remove an ended task and its shim; how it ended. FailedPrecondition while it runs."""
-        return await self._channel.call(self._stub.Delete, pb.DeleteTaskRequest(container_id=container_id))
+        request = pb.DeleteTaskRequest(container_id=container_id)
+        return await self._of_shim(lambda: self._channel.call(self._stub.Delete, request))
 
     async def delete_process(self, container_id: str, exec_id: str) -> pb.DeleteResponse:
         """Remove an ended exec; how it ended. FailedPrecondition while it runs."""
@@ -123,8 +134,22 @@ class Tasks:
     async def wait(self, container_id: str, exec_id: str = "") -> Exit:
         """How the process ended, once it has; without a deadline, and beyond a restart of containerd."""
         request = pb.WaitRequest(container_id=container_id, exec_id=exec_id)
-        reply = await self._waits.read(self._waiting.Wait, request, timeout=None)
+        reply = await self._of_shim(lambda: self._waits.read(self._waiting.Wait, request, timeout=None))
         return Exit(reply.exit_status, reply.exited_at.ToNanoseconds())
+
+    async def _of_shim(self, call: Callable[[], Awaitable[R]]) -> R:
+        """A call that containerd passes on to a shim, made again when the shim was just going: then it is NotFound.
+
+        A container that ends takes its connection with it, and containerd's word for that has no class of its own.
+        """
+        for pause in _SHIM_GOING_SECONDS:
+            try:
+                return await call()
+            except Unknown as error:
+                if not str(error).endswith(_SHIM_GOING):
+                    raise
+                await anyio.sleep(pause)
+        return await call()
 
     async def resize_pty(self, container_id: str, exec_id: str = "", *, width: int, height: int) -> None:
         """Tell a process with a terminal how many columns and rows that has."""

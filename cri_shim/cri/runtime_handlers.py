@@ -26,31 +26,17 @@ log = structlog.get_logger(__name__)
 TASK_PLUGIN = ("io.containerd.runtime.v2", "task")
 
 
-class _Supported(msgspec.Struct, frozen=True):
-    enabled: bool = False
-
-
-class _MountExtensions(msgspec.Struct, frozen=True):
-    idmap: _Supported = _Supported()
-
-
-class _LinuxFeatures(msgspec.Struct, frozen=True, rename="camel"):
-    namespaces: list[str] = []
-    mount_extensions: _MountExtensions = _MountExtensions()
-
-
 class Features(msgspec.Struct, frozen=True, rename="camel"):
     """The part of a runtime's `features` document that the CRI asks about."""
 
     mount_options: list[str] = []
-    linux: _LinuxFeatures = _LinuxFeatures()
 
     def to_cri(self) -> cri.RuntimeHandlerFeatures:
-        """The features as the CRI spells them."""
-        return cri.RuntimeHandlerFeatures(
-            recursive_read_only_mounts="rro" in self.mount_options,
-            user_namespaces="user" in self.linux.namespaces and self.linux.mount_extensions.idmap.enabled,
-        )
+        """The features as the CRI spells them: what the runtime can do and cri-shim makes use of.
+
+        User namespaces are not among them yet: a pod that asks for one is refused.
+        """
+        return cri.RuntimeHandlerFeatures(recursive_read_only_mounts="rro" in self.mount_options)
 
 
 async def runtime_handlers(settings: Settings, containerd: Client) -> list[cri.RuntimeHandler]:

@@ -60,6 +60,12 @@ def remove_tree(path: str) -> None:
             return
 
 
+def remove_trees(*paths: str) -> None:
+    """Remove one after the other, as `remove_tree`."""
+    for path in paths:
+        remove_tree(path)
+
+
 def unmount_below(real_path: str) -> None:
     """Unmount whatever is mounted at `real_path` (no links in it) and below, last mounted first."""
     for _ in range(_TRIES):

@@ -23,8 +23,9 @@ _KINDS = cri.SecurityProfileProfileType
 
 
 def profile(context: cri.LinuxContainerSecurityContext, policy: Policy, facts: NodeFacts, host: HostView) -> str:
-    """The profile's name, "" for none. The caller sees to it that DEFAULT_PROFILE is loaded.
+    """The profile's name, "" for none. The default one is the node's to load: containerd's plugin has, where it ran.
 
+    Where it isn't loaded, a container that asks for nothing has none, and one that asks for RuntimeDefault is refused.
     A privileged container runs under a Localhost profile, too, but not under the default one. Raises InvalidArgument
     for a profile that the node can't enforce.
     """
@@ -37,7 +38,11 @@ def profile(context: cri.LinuxContainerSecurityContext, policy: Policy, facts: N
         return ""
     if asked is not None and kind == _KINDS.Localhost:
         return _loaded(asked.localhost_ref, host)
-    return "" if context.privileged or kind == _KINDS.Unconfined else DEFAULT_PROFILE
+    if context.privileged or kind == _KINDS.Unconfined:
+        return ""
+    if kind is None and not host.apparmor_loaded(DEFAULT_PROFILE):
+        return ""
+    return _loaded(DEFAULT_PROFILE, host)
 
 
 def _loaded(name: str, host: HostView) -> str:
@@ -47,5 +52,5 @@ def _loaded(name: str, host: HostView) -> str:
     except OSError as error:
         raise InvalidArgument(f"{_FIELD}: the loaded profiles can't be read: {error}") from error
     raise InvalidArgument(
-        f"{_FIELD}: apparmor profile not found {name}: load it on the node (apparmor_parser), or use RuntimeDefault"
+        f"{_FIELD}: apparmor profile not found {name}: load it on the node (apparmor_parser -r), or use Unconfined"
     )

@@ -101,8 +101,7 @@ def user_mappings(wanted: cri.UserNamespace | None, policy: Policy) -> UserMappi
     found = UserMappings(_one_mapping("uids", wanted.uids), _one_mapping("gids", wanted.gids))
     if not policy.user_namespaces:
         raise InvalidArgument(
-            f"{USERNS}.mode is POD, but the runtime of this pod's handler has no user namespaces with id-mapped "
-            "mounts: use a handler whose runtime has them (runc 1.2, crun 1.9 on Linux 5.19), or mode NODE"
+            f"{USERNS}.mode is POD, but user namespaces are not supported by this version of cri-shim: use mode NODE"
         )
     return found
 

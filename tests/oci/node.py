@@ -48,7 +48,7 @@ class FakeHost:
     mounts: dict[str, HostMount] = field(default_factory=dict)
     device_nodes: dict[str, list[HostDevice]] = field(default_factory=dict)
     profiles: dict[str, bytes] = field(default_factory=dict)
-    apparmor: frozenset[str] | None = frozenset()
+    apparmor: frozenset[str] | None = frozenset({"cri-containerd.apparmor.d"})
     broken: frozenset[str] = frozenset()
     asked: list[str] = field(default_factory=list)
 

@@ -21,7 +21,7 @@ def found(
     *,
     has: bool = True,
     policy: Policy | None = None,
-    loaded: frozenset[str] | None = frozenset({"mine"}),
+    loaded: frozenset[str] | None = frozenset({"mine", DEFAULT_PROFILE}),
     **fields: object,
 ) -> str:
     context = cri.LinuxContainerSecurityContext(apparmor=apparmor, **fields)  # type: ignore[arg-type]
@@ -34,6 +34,12 @@ def localhost(reference: str) -> cri.SecurityProfile:
 
 def test_the_default_is_the_default() -> None:
     assert found() == found(DEFAULT) == found(apparmor_profile="runtime/default") == DEFAULT_PROFILE
+
+
+def test_where_the_default_is_not_loaded_it_is_none_unless_asked_for() -> None:
+    assert found(loaded=frozenset()) == ""
+    with pytest.raises(InvalidArgument, match=r"cri-containerd\.apparmor\.d"):
+        found(DEFAULT, loaded=frozenset())
 
 
 def test_unconfined_is_none() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from cri_shim.cri.sandbox.remains import remove_container, remove_snapshot, remove_task
-from cri_shim.linux.files import remove_tree
+from cri_shim.linux.files import remove_trees
 
 if TYPE_CHECKING:
     from cri_shim.cri.parts import Parts
@@ -17,5 +17,6 @@ __all__ = ["remove_container", "remove_files", "remove_snapshot", "remove_task"]
 
 async def remove_files(parts: Parts, container_id: str) -> None:
     """Unmount and remove the container's directories, FIFOs included."""
-    for directory in (parts.paths.container_state(container_id), parts.paths.container_root(container_id)):
-        await to_thread.run_sync(remove_tree, directory)
+    await to_thread.run_sync(
+        remove_trees, parts.paths.container_state(container_id), parts.paths.container_root(container_id)
+    )

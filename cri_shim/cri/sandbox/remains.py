@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from cri_shim.errors import NotFound
-from cri_shim.linux.files import remove_tree
+from cri_shim.linux.files import remove_trees
 
 if TYPE_CHECKING:
     from cri_shim.cri.parts import Parts
@@ -43,8 +43,9 @@ async def remove_snapshot(parts: Parts, snapshotter: str, key: str) -> None:
 
 async def remove_files(parts: Parts, sandbox_id: str) -> None:
     """Unmount and remove the sandbox's directories."""
-    for directory in (parts.paths.sandbox_state(sandbox_id), parts.paths.sandbox_root(sandbox_id)):
-        await to_thread.run_sync(remove_tree, directory)
+    await to_thread.run_sync(
+        remove_trees, parts.paths.sandbox_state(sandbox_id), parts.paths.sandbox_root(sandbox_id)
+    )
 
 
 async def remove_lease(parts: Parts, sandbox_id: str) -> None:

@@ -31,6 +31,6 @@ def pause_spec(parts: Parts, metadata: SandboxMetadata, image: ImageRecord, hand
             resolv_conf_path=os.path.join(parts.paths.sandbox_root(metadata.id), "resolv.conf"),
             facts=parts.facts,
             policy=policy_of(parts, metadata.runtime_handler, handler),
-            host=LinuxHostView(),
+            host=LinuxHostView(in_user_namespace=parts.facts.in_user_namespace),
         )
     )
