@@ -36,6 +36,10 @@ def test_a_file_agrees_with_its_table(path, facet, compiled):
     assert getattr(compiled[path], facet) == getattr(TABLES[path], facet)
 
 
+def test_nothing_of_ours_bears_a_name_of_googles_which_another_library_may_have_loaded(compiled):
+    assert not [path for path, contract in compiled.items() if contract.package.split(".")[0] == "google"]
+
+
 def test_the_tables_are_not_read_as_empty():
     counts = [sum(len(getattr(contract, facet)) for contract in TABLES.values()) for facet in FACETS[1:]]
     fields = sum(len(fields) for contract in TABLES.values() for fields in contract.fields.values())
