@@ -29,6 +29,8 @@ _TIME: Final = 10  # columns of `12345.6 ms`
 _INDENT, _GAP = "  ", "  "
 _HALF_LEFT, _FULL, _HALF_RIGHT = "╸", "━", "╺"
 _TICK_STEPS: Final = (1, 2, 5)
+_MOST_TICKS: Final = 8
+_TICK_COLUMNS: Final = 6  # a figure of five and a space
 _CLOCK: Final = 0.01  # milliseconds by which a step may seem to begin before the one before it ended
 
 
@@ -97,7 +99,7 @@ class _Sheet:
         """The ruler below the bars: ticks at round times."""
         left = " " * (len(_INDENT) + self.lanes + len(_GAP) + self.names + len(_GAP))
         ruler, figures = ["─"] * self.bars, [" "] * self.bars
-        for tick in _ticks(self.total):
+        for tick in _ticks(self.total, self.bars):
             column = min(int(tick / self.total * self.bars), self.bars - 1)
             ruler[column] = "┴"
             figure = f"{tick:g}"
@@ -178,9 +180,9 @@ def _milliseconds(length: float) -> str:
     return f"{length:{_TIME - 3}.1f} ms"
 
 
-def _ticks(total: float) -> list[float]:
-    """Round times from 0 to `total`, four to ten of them."""
-    step = _round_step(total / 8)
+def _ticks(total: float, columns: int) -> list[float]:
+    """Round times from 0 to `total`: ten at most, and as far apart on `columns` columns as their figures need."""
+    step = _round_step(max(total / _MOST_TICKS, total * _TICK_COLUMNS / columns))
     return [number * step for number in range(int(total / step) + 1)]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,6 +116,15 @@ def test_an_instant_is_still_seen() -> None:
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_lines_are_no_wider_than_asked(width: int) -> None:
     assert max(map(len, lines(POD, CONTAINER, width=width))) <= width
+
+
+@pytest.mark.parametrize("total", [0.4, 7, 60, 335, 1999, 12345, 60_000])
+@pytest.mark.parametrize("width", [40, 72, 80, 110])
+def test_the_figures_below_the_bars_stand_apart(total: float, width: int) -> None:
+    ruler, figures = lines(Timeline("x", BEGAN, [Step("all of it", "main", 0, total)]), width=width)[-2:]
+    read = [float(figure) for figure in figures.split()[:-1]]
+    assert len(read) in (ruler.count("┴"), ruler.count("┴") - 1)  # the last one may have no room
+    assert len({round(later - earlier, 6) for earlier, later in pairwise(read)}) <= 1
 
 
 @given(st.lists(timelines, max_size=3))
