@@ -37,7 +37,9 @@ async def handle_container_exit(parts: Parts, container: Container, exit_: Exit)
     """Make the exit final. Called again after a failure, it goes on where it was."""
     changes: dict[str, object] = {}
     if not container.status.finished_at:
-        changes = {"pid": 0, "finished_at": exit_.at, "exit_code": exit_.status, "unknown": False}
+        # The runtime's clock stamped the end, ours the start: nobody shall read that it ended before it began.
+        finished_at = max(exit_.at, container.status.started_at)
+        changes = {"pid": 0, "finished_at": finished_at, "exit_code": exit_.status, "unknown": False}
         if not exit_.seen:
             changes["reason"] = REASON_UNKNOWN
         elif await was_oom_killed(parts, container, exit_.status):
