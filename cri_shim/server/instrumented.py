@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 import time
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from anyio import CancelScope
 from grpclib.const import Cardinality, Handler, Status
 from structlog.contextvars import bind_contextvars
 
@@ -26,7 +27,7 @@ from cri_shim.server.levels import level_of
 from cri_shim.server.transport import check_size, receive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from grpclib._typing import IServable
     from grpclib.server import Stream
@@ -34,22 +35,42 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 NOT_READY = "server is not initialized yet"
+ENDING = "server is shutting down"
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-@dataclass
 class Gate:
     """Whether calls are let through: not before recovery is done, and not while the server ends."""
 
-    ready: bool = False
-    draining: bool = False
+    def __init__(self) -> None:
+        self.ready = False
+        self.draining = False
+        self._streams: set[CancelScope] = set()
 
     def check(self) -> None:
         """Unavailable while calls are not let through."""
         if self.draining:
-            raise Unavailable("server is shutting down")
+            raise Unavailable(ENDING)
         if not self.ready:
             raise Unavailable(NOT_READY)
+
+    def shut(self) -> None:
+        """Let no more calls through, and end the streams: one of events has no end that could be waited for."""
+        self.draining = True
+        for scope in self._streams:
+            scope.cancel()
+
+    @contextmanager
+    def stream(self) -> Iterator[None]:
+        """The block sends a stream. Raises Unavailable when the gate shuts meanwhile."""
+        with CancelScope() as scope:
+            self._streams.add(scope)
+            try:
+                yield
+            finally:
+                self._streams.remove(scope)
+        if scope.cancelled_caught:
+            raise Unavailable(ENDING)
 
 
 @dataclass(frozen=True)
@@ -148,9 +169,10 @@ class _Call:
         self._gate.check()
         self._log(log, self._begins)
         if self._streams:
-            async with aclosing(self._method(request)) as messages:
-                async for message in messages:
-                    await stream.send_message(self._sendable(message))
+            with self._gate.stream():
+                async with aclosing(self._method(request)) as messages:
+                    async for message in messages:
+                        await stream.send_message(self._sendable(message))
         else:
             await stream.send_message(self._sendable(await self._method(request)))
 

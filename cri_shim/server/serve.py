@@ -69,7 +69,7 @@ class Server:
     async def _close(self, transport: Transport, listener: Listener) -> None:
         if self._preparing is not None:
             await self._preparing
-        self._gate.draining = True
+        self._gate.shut()
         await transport.drain(DRAIN_SECONDS)
         transport.close()
         await transport.wait_closed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
@@ -16,7 +17,26 @@ from cri_shim.server import serve as serve_module
 from cri_shim.server.serve import Server
 from tests.server.services import Runtime
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
 pytestmark = pytest.mark.anyio
+
+
+class Endless(cri.RuntimeServiceBase):
+    """Has one event, and waits for the next."""
+
+    closed = False
+
+    async def get_container_events(
+        self,
+        message: cri.GetEventsRequest,  # noqa: ARG002
+    ) -> AsyncIterator[cri.ContainerEventResponse]:
+        try:
+            yield cri.ContainerEventResponse(container_id="c")
+            await anyio.sleep_forever()
+        finally:
+            self.closed = True
 
 
 async def test_a_slow_call_finishes_while_new_ones_are_told_to_come_again(settings):
@@ -81,3 +101,24 @@ async def test_a_second_server_is_refused_and_the_first_goes_on(settings, servin
             async with Server(settings, [Runtime()]):
                 pass
         await served.runtime.version(cri.VersionRequest())
+
+
+async def test_a_stream_without_an_end_is_ended_and_does_not_keep_the_server(settings):
+    service, found, begun = Endless(), [], anyio.Event()
+    channel = Channel(path=settings.shim.address.removeprefix("unix://"), codec=CriCodec())
+
+    async def follow():
+        with pytest.raises(GRPCError) as caught:
+            async for event in cri.RuntimeServiceStub(channel).get_container_events(cri.GetEventsRequest()):
+                found.append(event.container_id)
+                begun.set()
+        found.append(caught.value.status)
+
+    with anyio.fail_after(serve_module.DRAIN_SECONDS / 2):
+        async with anyio.create_task_group() as tasks, Server(settings, [service]) as server:
+            server.ready()
+            tasks.start_soon(follow)
+            await begun.wait()
+    channel.close()
+    assert found == ["c", Status.UNAVAILABLE]
+    assert service.closed
