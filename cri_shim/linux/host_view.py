@@ -7,7 +7,9 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
+from cri_shim.linux import apparmor
 from cri_shim.linux.mounts import covering, mountinfo
+from cri_shim.oci.apparmor import DEFAULT_PROFILE
 from cri_shim.oci.host_view import HostDevice, HostMount, Propagation
 
 if TYPE_CHECKING:
@@ -17,13 +19,12 @@ if TYPE_CHECKING:
 _SKIPPED_DIRECTORIES: Final = frozenset({"pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev"})
 _SKIPPED_DEVICE: Final = "console"  # every container has its own
 _MAX_PROFILE_BYTES: Final = 10 << 20
-_APPARMOR_PROFILES: Final = "/sys/kernel/security/apparmor/profiles"
 
 
 class LinuxHostView:
     """This node's file system; `in_user_namespace` leaves out devices that we may not look at."""
 
-    def __init__(self, *, in_user_namespace: bool = False, apparmor_profiles: str = _APPARMOR_PROFILES) -> None:
+    def __init__(self, *, in_user_namespace: bool = False, apparmor_profiles: str = apparmor.PROFILES) -> None:
         self._in_user_namespace = in_user_namespace
         self._apparmor_profiles = apparmor_profiles
 
@@ -65,9 +66,16 @@ class LinuxHostView:
         return content
 
     def apparmor_loaded(self, name: str) -> bool:
-        """Whether the kernel has an AppArmor profile of that name. Raises OSError."""
-        with open(self._apparmor_profiles, encoding="utf-8", errors="surrogateescape") as file:
-            return any(line.startswith(f"{name} (") for line in file)
+        """Whether the kernel has an AppArmor profile of that name; the default one is loaded first where it hasn't.
+
+        Raises OSError, also with what apparmor_parser says.
+        """
+        if apparmor.is_loaded(name, self._apparmor_profiles):
+            return True
+        if name != DEFAULT_PROFILE:
+            return False
+        apparmor.load(name)
+        return True
 
     def _below(self, directory: str, below: str) -> Iterator[HostDevice]:
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime import v1 as cri
-from cri_shim.errors import InvalidArgument
+from cri_shim.errors import FailedPrecondition, InvalidArgument
 from cri_shim.oci.fields import CONTEXT
 from cri_shim.oci.security_profile import asked_profile
 
@@ -23,11 +23,10 @@ _KINDS = cri.SecurityProfileProfileType
 
 
 def profile(context: cri.LinuxContainerSecurityContext, policy: Policy, facts: NodeFacts, host: HostView) -> str:
-    """The profile's name, "" for none. The default one is the node's to load: containerd's plugin has, where it ran.
+    """The profile's name, "" for none. `host` loads the default one where the kernel hasn't it.
 
-    Where it isn't loaded, a container that asks for nothing has none, and one that asks for RuntimeDefault is refused.
     A privileged container runs under a Localhost profile, too, but not under the default one. Raises InvalidArgument
-    for a profile that the node can't enforce.
+    for a profile that the node hasn't, FailedPrecondition for a node that can't tell, or can't load the default one.
     """
     asked = asked_profile(_FIELD, context.apparmor, [(f"{CONTEXT}.apparmor_profile", context.apparmor_profile)])
     kind = asked.profile_type if asked is not None else None
@@ -38,11 +37,7 @@ def profile(context: cri.LinuxContainerSecurityContext, policy: Policy, facts: N
         return ""
     if asked is not None and kind == _KINDS.Localhost:
         return _loaded(asked.localhost_ref, host)
-    if context.privileged or kind == _KINDS.Unconfined:
-        return ""
-    if kind is None and not host.apparmor_loaded(DEFAULT_PROFILE):
-        return ""
-    return _loaded(DEFAULT_PROFILE, host)
+    return "" if context.privileged or kind == _KINDS.Unconfined else _loaded(DEFAULT_PROFILE, host)
 
 
 def _loaded(name: str, host: HostView) -> str:
@@ -50,7 +45,7 @@ def _loaded(name: str, host: HostView) -> str:
         if host.apparmor_loaded(name):
             return name
     except OSError as error:
-        raise InvalidArgument(f"{_FIELD}: the loaded profiles can't be read: {error}") from error
+        raise FailedPrecondition(f"{_FIELD}: apparmor profile {name} can't be looked for or loaded: {error}") from error
     raise InvalidArgument(
-        f"{_FIELD}: apparmor profile not found {name}: load it on the node (apparmor_parser -r), or use Unconfined"
+        f"{_FIELD}: apparmor profile not found {name}: load it on the node (apparmor_parser -r), or use RuntimeDefault"
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime import v1 as cri
@@ -52,24 +53,36 @@ class ContainerSpecInput:
     host: HostView
     volumes: Sequence[cri.Mount] = ()
     target_pid: int = 0
-    linux: cri.LinuxContainerConfig = field(init=False)
-    context: cri.LinuxContainerSecurityContext = field(init=False)
-    options: cri.NamespaceOption = field(init=False)
-    sandbox_linux: cri.LinuxPodSandboxConfig = field(init=False)
-    sandbox_context: cri.LinuxSandboxSecurityContext = field(init=False)
-    sandbox_options: cri.NamespaceOption = field(init=False)
 
-    def __post_init__(self) -> None:
-        linux = self.config.linux or cri.LinuxContainerConfig()
-        context = linux.security_context or cri.LinuxContainerSecurityContext()
-        sandbox_linux = self.sandbox.linux or cri.LinuxPodSandboxConfig()
-        sandbox_context = sandbox_linux.security_context or cri.LinuxSandboxSecurityContext()
-        object.__setattr__(self, "linux", linux)
-        object.__setattr__(self, "context", context)
-        object.__setattr__(self, "options", context.namespace_options or cri.NamespaceOption())
-        object.__setattr__(self, "sandbox_linux", sandbox_linux)
-        object.__setattr__(self, "sandbox_context", sandbox_context)
-        object.__setattr__(self, "sandbox_options", sandbox_context.namespace_options or cri.NamespaceOption())
+    @cached_property
+    def linux(self) -> cri.LinuxContainerConfig:
+        """The Linux part of the request, empty where it has none; so are those below."""
+        return self.config.linux or cri.LinuxContainerConfig()
+
+    @cached_property
+    def context(self) -> cri.LinuxContainerSecurityContext:
+        """The container's security context."""
+        return self.linux.security_context or cri.LinuxContainerSecurityContext()
+
+    @cached_property
+    def options(self) -> cri.NamespaceOption:
+        """The container's namespace options."""
+        return self.context.namespace_options or cri.NamespaceOption()
+
+    @cached_property
+    def sandbox_linux(self) -> cri.LinuxPodSandboxConfig:
+        """The Linux part of the sandbox's config."""
+        return self.sandbox.linux or cri.LinuxPodSandboxConfig()
+
+    @cached_property
+    def sandbox_context(self) -> cri.LinuxSandboxSecurityContext:
+        """The sandbox's security context."""
+        return self.sandbox_linux.security_context or cri.LinuxSandboxSecurityContext()
+
+    @cached_property
+    def sandbox_options(self) -> cri.NamespaceOption:
+        """The sandbox's namespace options."""
+        return self.sandbox_context.namespace_options or cri.NamespaceOption()
 
     @property
     def own_cgroup_namespace(self) -> bool:

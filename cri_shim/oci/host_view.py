@@ -59,4 +59,7 @@ class HostView(Protocol):
         """The content of a Localhost profile. Raises OSError."""
 
     def apparmor_loaded(self, name: str) -> bool:
-        """Whether the kernel has an AppArmor profile of that name. Raises OSError."""
+        """Whether the kernel has an AppArmor profile of that name; containers' default one is loaded if need be.
+
+        Raises OSError.
+        """

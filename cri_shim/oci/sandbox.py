@@ -6,6 +6,7 @@ Source: containerd `internal/cri/server/podsandbox/sandbox_run_linux.go` (`sandb
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -53,16 +54,21 @@ class SandboxSpecInput:
     host: HostView
     accounts: users.Accounts = field(default_factory=users.Accounts)
     userns_path: str = ""
-    linux: cri.LinuxPodSandboxConfig = field(init=False)
-    context: cri.LinuxSandboxSecurityContext = field(init=False)
-    options: cri.NamespaceOption = field(init=False)
 
-    def __post_init__(self) -> None:
-        linux = self.config.linux or cri.LinuxPodSandboxConfig()
-        context = linux.security_context or cri.LinuxSandboxSecurityContext()
-        object.__setattr__(self, "linux", linux)
-        object.__setattr__(self, "context", context)
-        object.__setattr__(self, "options", context.namespace_options or cri.NamespaceOption())
+    @cached_property
+    def linux(self) -> cri.LinuxPodSandboxConfig:
+        """The Linux part of the config, empty where it has none; so are those below."""
+        return self.config.linux or cri.LinuxPodSandboxConfig()
+
+    @cached_property
+    def context(self) -> cri.LinuxSandboxSecurityContext:
+        """The security context."""
+        return self.linux.security_context or cri.LinuxSandboxSecurityContext()
+
+    @cached_property
+    def options(self) -> cri.NamespaceOption:
+        """The namespace options."""
+        return self.context.namespace_options or cri.NamespaceOption()
 
 
 def sandbox_spec(given: SandboxSpecInput) -> Spec:

@@ -168,3 +168,16 @@ def test_loaded_apparmor_profiles_are_found_by_their_whole_name(tmp_path: Path) 
     assert not host.apparmor_loaded("docker")
     with pytest.raises(FileNotFoundError):
         LinuxHostView(apparmor_profiles=str(tmp_path / "none")).apparmor_loaded("x")
+
+
+def test_the_default_apparmor_profile_is_loaded_where_the_kernel_has_it_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+    monkeypatch.setattr(host_view.apparmor, "load", loaded.append)
+    (tmp_path / "profiles").write_text("cri-containerd.apparmor.d.other (enforce)\n")
+    host = LinuxHostView(apparmor_profiles=str(tmp_path / "profiles"))
+    assert host.apparmor_loaded("cri-containerd.apparmor.d")
+    (tmp_path / "profiles").write_text("cri-containerd.apparmor.d (enforce)\n")
+    assert host.apparmor_loaded("cri-containerd.apparmor.d")
+    assert loaded == ["cri-containerd.apparmor.d"]

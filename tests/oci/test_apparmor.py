@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from cri_shim.api.runtime import v1 as cri
-from cri_shim.errors import InvalidArgument
+from cri_shim.errors import FailedPrecondition, InvalidArgument
 from cri_shim.oci.apparmor import DEFAULT_PROFILE, profile
 from cri_shim.oci.policy import Policy
 from tests.oci.node import FakeHost, facts
@@ -36,10 +36,10 @@ def test_the_default_is_the_default() -> None:
     assert found() == found(DEFAULT) == found(apparmor_profile="runtime/default") == DEFAULT_PROFILE
 
 
-def test_where_the_default_is_not_loaded_it_is_none_unless_asked_for() -> None:
-    assert found(loaded=frozenset()) == ""
-    with pytest.raises(InvalidArgument, match=r"cri-containerd\.apparmor\.d"):
-        found(DEFAULT, loaded=frozenset())
+def test_no_container_runs_without_the_default_because_it_could_not_be_loaded() -> None:
+    for wanted in (None, DEFAULT):
+        with pytest.raises(FailedPrecondition, match=r"cri-containerd\.apparmor\.d can't be looked for or loaded"):
+            found(wanted, loaded=None)
 
 
 def test_unconfined_is_none() -> None:
@@ -58,7 +58,7 @@ def test_a_profile_of_the_node_must_be_loaded() -> None:
     assert found(apparmor_profile="localhost/mine") == "mine"
     with pytest.raises(InvalidArgument, match=r"apparmor profile not found other: load it"):
         found(localhost("other"))
-    with pytest.raises(InvalidArgument, match=r"the loaded profiles can't be read"):
+    with pytest.raises(FailedPrecondition, match=r"mine can't be looked for"):
         found(localhost("mine"), loaded=None)
 
 
