@@ -9,7 +9,7 @@ import anyio
 from anyio import to_thread
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
-from cri_shim.errors import InvalidArgument
+from cri_shim.errors import FailedPrecondition, InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ _UNDER_WAY = Gauge("cri_shim_rpcs_under_way", "CRI calls under way.", ["rpc"])
 async def serving_metrics(address: str) -> AsyncIterator[None]:
     """Serve `/metrics` at `host:port` for as long as the block lasts, in a thread; "" serves nothing.
 
-    Raises InvalidArgument for what is no address, OSError when it can't be listened on.
+    Raises InvalidArgument for what is no address, FailedPrecondition when it can't be listened on.
     """
     if not address:
         yield
@@ -35,7 +35,10 @@ async def serving_metrics(address: str) -> AsyncIterator[None]:
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdecimal():
         raise InvalidArgument(f"metrics_address {address!r}: give HOST:PORT")
-    server, thread = await to_thread.run_sync(lambda: start_http_server(int(port), host.strip("[]")))
+    try:
+        server, thread = await to_thread.run_sync(lambda: start_http_server(int(port), host.strip("[]")))
+    except OSError as error:
+        raise FailedPrecondition(f"metrics_address {address!r} can't be listened on: {error.strerror}") from error
     try:
         yield
     finally:

@@ -7,7 +7,7 @@ import pytest
 from anyio import to_thread
 from grpclib.const import Status
 
-from cri_shim.errors import InvalidArgument
+from cri_shim.errors import FailedPrecondition, InvalidArgument
 from cri_shim.observe.metrics import RpcMetrics, serving_metrics
 
 pytestmark = pytest.mark.anyio
@@ -38,3 +38,12 @@ async def test_without_an_address_nothing_is_served_and_a_bad_one_is_refused() -
     with pytest.raises(InvalidArgument, match="HOST:PORT"):
         async with serving_metrics("9090"):
             pass
+
+
+async def test_an_address_that_is_taken_is_said_in_plain_words() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(FailedPrecondition, match=r"metrics_address .* can't be listened on: Address already in use"):
+            async with serving_metrics(f"127.0.0.1:{taken.getsockname()[1]}"):
+                pass
