@@ -44,6 +44,6 @@ async def test_an_address_that_is_taken_is_said_in_plain_words() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(FailedPrecondition, match="metrics_address .* Address already in use"):
+        with pytest.raises(FailedPrecondition, match=r"metrics_address .* Address already in use"):
             async with serving_metrics(f"127.0.0.1:{taken.getsockname()[1]}"):
                 pass
