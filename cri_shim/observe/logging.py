@@ -35,8 +35,8 @@ class _Logger(structlog.BoundLoggerBase):
 def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     """Set up logging for the whole process. `level`: a key of LEVELS; `form`: text or json; `stream`: standard error.
 
-    Libraries that log by the standard library are heard from info on: h2 logs every frame at debug, and is heard at
-    trace alone.
+    Libraries that log by the standard library are heard from info on, and below it at trace alone; hpack, which debugs
+    every byte of every header, never is.
     """
     stream = stream or sys.stderr
     first: list[Processor] = [
@@ -111,3 +111,4 @@ def _libraries(first: list[Processor], last: list[Processor], stream: TextIO) ->
     handler.setFormatter(formatter)
     logging.captureWarnings(capture=True)
     logging.basicConfig(handlers=[handler], force=True)
+    logging.getLogger("hpack").setLevel(logging.INFO)
