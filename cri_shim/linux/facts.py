@@ -10,6 +10,7 @@ from cri_shim.linux import capabilities, cgroups, mountinfo
 from cri_shim.oci.facts import NodeFacts
 
 _V1_SWAP = "/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes"
+_V1_HUGETLB = "/sys/fs/cgroup/hugetlb"
 _V2_ROOT = "/sys/fs/cgroup"
 _APPARMOR = "/sys/kernel/security/apparmor"
 _APPARMOR_ENABLED = "/sys/module/apparmor/parameters/enabled"
@@ -28,7 +29,7 @@ def gather() -> NodeFacts:
         hostname=os.uname().nodename,
         unified_cgroups=unified,
         swap_controller=_swap(unified=unified),
-        hugetlb_controller="hugetlb" in cgroups.controllers(),
+        hugetlb_controller=_hugetlb(unified=unified),
         effective_capabilities=tuple(name for name in capabilities.known() if name in effective),
         oom_score_adj=int(_read("/proc/self/oom_score_adj") or 0),
         seccomp="Seccomp:" in _read("/proc/self/status"),
@@ -57,6 +58,11 @@ def _swap(*, unified: bool) -> bool:
     if not unified:
         return os.path.exists(_V1_SWAP)
     return os.path.exists(os.path.join(_V2_ROOT, cgroups.own_group().lstrip("/"), "memory.swap.max"))
+
+
+def _hugetlb(*, unified: bool) -> bool:
+    """A controller of v1 is of use where it is mounted, whatever the kernel has."""
+    return "hugetlb" in cgroups.controllers() if unified else os.path.isdir(_V1_HUGETLB)
 
 
 def _apparmor() -> bool:

@@ -29,12 +29,12 @@ def capabilities(
     that isn't; ambient ones are cleared. A name that the kernel doesn't know is the runtime's to refuse.
     """
     if privileged:
-        return _all_of(effective)
+        return _all_of(effective, base)
     if wanted is None:
         return _changed(base, [], frozenset())
     added, dropped = _upper(wanted.add_capabilities), _upper(wanted.drop_capabilities)
     if ALL in added:
-        base = _all_of(effective)
+        base = _all_of(effective, base)
     if ALL in dropped:
         base = Capabilities()
     return _changed(base, _named(added), frozenset(_named(dropped)))
@@ -48,9 +48,11 @@ def _named(names: Iterable[str]) -> list[str]:
     return [_PREFIX + name for name in names if name != ALL]
 
 
-def _all_of(names: Iterable[str]) -> Capabilities:
+def _all_of(names: Iterable[str], base: Capabilities) -> Capabilities:
+    """All of `names`; what a base spec makes inheritable stays so."""
     names = list(names)
-    return Capabilities(bounding=names, effective=list(names), permitted=list(names))
+    inheritable = [name for name in base.inheritable if name in names]
+    return Capabilities(bounding=names, effective=list(names), permitted=list(names), inheritable=inheritable)
 
 
 def _changed(base: Capabilities, added: Iterable[str], dropped: frozenset[str]) -> Capabilities:

@@ -91,7 +91,7 @@ def _process(base: Process, given: ContainerSpecInput) -> Process:
         env=process.environment(base.env, image.env or [], config.envs, terminal=config.tty, hostname=hostname),
         cwd=config.working_dir or image.working_dir or base.cwd,
         terminal=base.terminal or config.tty,
-        user=_user(given),
+        user=_user(base.user, given),
         capabilities=capabilities.capabilities(
             base.capabilities or Capabilities(),
             context.capabilities,
@@ -106,7 +106,7 @@ def _process(base: Process, given: ContainerSpecInput) -> Process:
     )
 
 
-def _user(given: ContainerSpecInput) -> User:
+def _user(base: User, given: ContainerSpecInput) -> User:
     context = given.context
     policies = cri.SupplementalGroupsPolicy
     if context.supplemental_groups_policy not in (policies.Merge, policies.Strict):
@@ -118,7 +118,7 @@ def _user(given: ContainerSpecInput) -> User:
         context.run_as_user, context.run_as_username, context.run_as_group, given.image.process.user
     )
     strict = context.supplemental_groups_policy == policies.Strict
-    return users.workload_user(wanted, context.supplemental_groups, given.accounts, strict=strict)
+    return users.workload_user(base, wanted, context.supplemental_groups, given.accounts, strict=strict)
 
 
 def _oom_score_adj(base: Process, given: ContainerSpecInput) -> int | None:

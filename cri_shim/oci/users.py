@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from cri_shim.errors import InvalidArgument
 from cri_shim.oci.fields import CONTEXT
 from cri_shim.oci.spec import User
@@ -84,19 +86,24 @@ def pause_user(wanted: Wanted, supplemental_groups: Sequence[int], accounts: Acc
     return User(uid, gid, additional_gids=[gid])
 
 
-def workload_user(wanted: Wanted, supplemental_groups: Sequence[int], accounts: Accounts, *, strict: bool) -> User:
-    """The user of a workload, with its groups sorted.
+def workload_user(
+    base: User, wanted: Wanted, supplemental_groups: Sequence[int], accounts: Accounts, *, strict: bool
+) -> User:
+    """The user of a workload, with its groups sorted; the one of `base` (a handler's base spec) where none is wanted.
 
-    `strict` leaves out those that the image adds (SupplementalGroupsPolicy Strict, and not Merge). Raises
+    `strict` leaves out groups that the image adds (SupplementalGroupsPolicy Strict, and not Merge). Raises
     InvalidArgument for an unknown name or an id out of range.
     """
-    uid, gid = _ids(wanted, accounts)
     groups = _checked_groups(supplemental_groups)
-    if wanted.user or not strict:
+    if wanted.user:
+        uid, gid = _ids(wanted, accounts)
         groups.add(gid)
+    else:
+        uid, gid = base.uid, base.gid
+        groups.update(base.additional_gids)
     if not strict:
-        groups |= _memberships(wanted.user.partition(":")[0] or "0", accounts)
-    return User(uid, gid, additional_gids=sorted(groups))
+        groups |= {gid, *_memberships(wanted.user.partition(":")[0] or "0", accounts)}
+    return msgspec.structs.replace(base, uid=uid, gid=gid, additional_gids=sorted(groups))
 
 
 def _ids(wanted: Wanted, accounts: Accounts) -> tuple[int, int]:
@@ -108,8 +115,6 @@ def _ids(wanted: Wanted, accounts: Accounts) -> tuple[int, int]:
     if separator:
         uid = _user_id(user, number, wanted.source, accounts) if user else 0
         return uid, _group_id(group, wanted.source, accounts) if group else 0
-    if not user:
-        return 0, 0
     if number is None:
         account = _named_account(user, wanted.source, accounts)
         return account.uid, account.gid

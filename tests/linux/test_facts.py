@@ -57,6 +57,19 @@ def test_swap_is_where_the_cgroup_version_has_it(tmp_path: Path, monkeypatch: py
     assert facts._swap(unified=True)
 
 
+def test_huge_pages_can_be_limited_where_the_controller_is_to_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "_V1_HUGETLB", str(tmp_path / "hugetlb"))
+    monkeypatch.setattr(facts.cgroups, "controllers", lambda: frozenset({"cpu", "hugetlb"}))
+    assert facts._hugetlb(unified=True)
+    assert not facts._hugetlb(unified=False)
+    (tmp_path / "hugetlb").mkdir()
+    assert facts._hugetlb(unified=False)
+    monkeypatch.setattr(facts.cgroups, "controllers", lambda: frozenset({"cpu"}))
+    assert not facts._hugetlb(unified=True)
+
+
 @pytest.mark.parametrize(
     ("place", "options", "expected"),
     [

@@ -67,6 +67,14 @@ def test_a_base_specs_sets_are_changed_each_by_itself_and_its_ambient_ones_clear
     assert capabilities(base, None, OURS, privileged=False).ambient == []
 
 
+def test_what_a_base_spec_makes_inheritable_stays_so_while_it_can_be_had() -> None:
+    base = Capabilities(bounding=["CAP_A"], inheritable=["CAP_KILL", "CAP_A"])
+    everything = cri.Capability(add_capabilities=["ALL"])
+    assert capabilities(base, everything, OURS, privileged=False).inheritable == ["CAP_KILL"]
+    assert capabilities(base, None, OURS, privileged=True).inheritable == ["CAP_KILL"]
+    assert capabilities(base, cri.Capability(drop_capabilities=["ALL"]), OURS, privileged=False) == Capabilities()
+
+
 NAMES = st.sampled_from(["ALL", "CHOWN", "KILL", "NET_ADMIN", "SYS_TIME"])
 
 

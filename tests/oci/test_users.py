@@ -24,10 +24,11 @@ audio:x:29:web,app
 short:x:77
 """
 ACCOUNTS = Accounts(PASSWD, GROUP)
+ROOT = User(0, 0)
 
 
 def user(text: str, *groups: int, accounts: Accounts = ACCOUNTS, strict: bool = False) -> User:
-    return workload_user(Wanted(text, "test"), groups, accounts, strict=strict)
+    return workload_user(ROOT, Wanted(text, "test"), groups, accounts, strict=strict)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,17 @@ def test_the_strict_policy_has_only_what_the_request_asks_for_and_the_users_own(
     assert user("app", 500, strict=True).additional_gids == [500, 1000]
     assert user("", 500, strict=True).additional_gids == [500]
     assert user("", strict=True).additional_gids == []
+
+
+def test_a_base_specs_user_is_the_one_where_none_is_asked_for() -> None:
+    base = User(3, 4, umask=0o22, additional_gids=[9])
+
+    def found(text: str, *, strict: bool) -> User:
+        return workload_user(base, Wanted(text, "test"), [5], ACCOUNTS, strict=strict)
+
+    assert found("", strict=False) == User(3, 4, umask=0o22, additional_gids=[4, 5, 9, 10])
+    assert found("", strict=True) == User(3, 4, umask=0o22, additional_gids=[5, 9])
+    assert found("web", strict=True) == User(33, 33, umask=0o22, additional_gids=[5, 33])
 
 
 def test_numbers_need_no_files() -> None:
@@ -131,7 +143,7 @@ def test_a_group_without_a_user_is_refused_even_if_the_image_has_one() -> None:
 )
 def test_a_refusal_names_who_asked(wanted: Wanted, source: str) -> None:
     with pytest.raises(InvalidArgument, match=source):
-        workload_user(wanted, (), Accounts(), strict=False)
+        workload_user(ROOT, wanted, (), Accounts(), strict=False)
 
 
 def test_a_pauses_groups_are_its_users_own_or_else_those_asked_for() -> None:
