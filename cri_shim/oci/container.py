@@ -102,7 +102,7 @@ def _process(base: Process, given: ContainerSpecInput) -> Process:
         apparmor_profile=apparmor.profile(context, given.policy, given.facts, given.host)
         or ("" if context.privileged else base.apparmor_profile),
         oom_score_adj=_oom_score_adj(base, given),
-        selinux_label="" if context.privileged else base.selinux_label,
+        selinux_label="",
     )
 
 
@@ -149,6 +149,7 @@ def _linux(base: Linux, run: Process, mappings: UserMappings | None, given: Cont
         uid_mappings=[*base.uid_mappings, *(mappings.uids if mappings else ())],
         gid_mappings=[*base.gid_mappings, *(mappings.gids if mappings else ())],
         seccomp=_seccomp(base, run, given),
+        mount_label="",
     )
 
 

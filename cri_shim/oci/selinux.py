@@ -1,4 +1,4 @@
-"""What SELinux options must look like. Labels themselves are not made yet: both stay empty, as with SELinux off.
+"""What SELinux options must look like. Labels themselves are not made yet: both are empty, as with SELinux off.
 
 Source: containerd `internal/cri/server/helpers.go` (`checkSelinuxLevel`).
 """

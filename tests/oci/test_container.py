@@ -221,6 +221,7 @@ class TestBaseSpec:
             terminal=True,
             rlimits=[Rlimit("RLIMIT_NOFILE", 2048, 1024)],
             apparmor_profile="base",
+            selinux_label="base",
             oom_score_adj=5,
             no_new_privileges=True,
             capabilities=Capabilities(bounding=["CAP_KILL"]),
@@ -231,6 +232,7 @@ class TestBaseSpec:
         annotations={"base": "1"},
         linux=Linux(
             cgroups_path="/base",
+            mount_label="base",
             seccomp=Seccomp("SCMP_ACT_LOG"),
             devices=[Device("/dev/base", "c", 1, 1)],
             rootfs_propagation="rshared",
@@ -260,6 +262,7 @@ class TestBaseSpec:
         spec = self.spec()
         assert linux(spec).cgroups_path == "/k8s.io/c1"
         assert process(spec).no_new_privileges is False
+        assert (process(spec).selinux_label, linux(spec).mount_label) == ("", "")
         assert [mount.destination for mount in spec.mounts][:2] == ["/base", "/sys/fs/cgroup"]
 
     def test_the_request_overrides_it(self) -> None:
