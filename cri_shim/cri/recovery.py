@@ -10,8 +10,9 @@ Source: containerd `internal/cri/server/restart.go`, with the plugin's gaps clos
 
 from __future__ import annotations
 
+import os
 import time
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ from cri_shim.cri.container.exit import watch_container
 from cri_shim.cri.container.log_file import log_file
 from cri_shim.cri.sandbox import remains
 from cri_shim.cri.sandbox.exit import watch_sandbox
-from cri_shim.errors import CriError, DataLoss, NotFound
+from cri_shim.errors import CriError, DataLoss, DeadlineExceeded, NotFound, Unavailable
 from cri_shim.linux import netns
 from cri_shim.oci.spec import Process, Spec, from_json
 from cri_shim.state import checkpoint
@@ -45,9 +46,10 @@ from cri_shim.state.metadata import (
 )
 from cri_shim.state.sandbox import RuntimeChoice, Sandbox, SandboxState, SandboxStatus
 from cri_shim.stdio.container_io import ContainerIo
+from cri_shim.stdio.fifos import open_all_outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     from cri_shim.api.containerd.services.containers.v1.containers_pb2 import Container as ContainerRecord
     from cri_shim.api.containerd.types.sandbox_pb2 import Sandbox as SandboxRecord
@@ -57,6 +59,8 @@ log = structlog.get_logger(__name__)
 
 OBJECT_SECONDS = 30.0  # for one object; a shim that doesn't answer must not hold up the node
 AT_ONCE = 32
+ANSWER_SECONDS = 10.0  # for a shim that is busy; containerd itself gives it two
+_ANSWER_PAUSE = 0.1
 SANDBOXER = "podsandbox"
 
 
@@ -72,6 +76,26 @@ class _Found:
 
 async def recover(parts: Parts) -> None:
     """Fill the stores from what there is, watch what runs, and clear what was left half-way."""
+    async with _readers(parts):
+        await _recover(parts)
+
+
+@asynccontextmanager
+async def _readers(parts: Parts) -> AsyncIterator[None]:
+    """Hold the containers' FIFOs open for reading.
+
+    A shim that was creating a task or an exec when we were killed waits for a reader, and while it waits it answers
+    nothing, not even about the pod's other tasks.
+    """
+    fds = await to_thread.run_sync(open_all_outputs, os.path.join(parts.paths.state, "containers"))
+    try:
+        yield
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+async def _recover(parts: Parts) -> None:
     found = await _read(parts)
     await _each(found.records.values(), lambda record: _recover_record(parts, record, found))
     pauses = [record for record in found.sandboxes.values() if parts.sandboxes.get(record.id) is None]
@@ -87,13 +111,36 @@ async def _read(parts: Parts) -> _Found:
     containers = await containerd.containers.list(
         f'labels."{KIND_LABEL}"=={KIND_SANDBOX}', f'labels."{KIND_LABEL}"=={KIND_CONTAINER}'
     )
-    tasks = await containerd.tasks.list()
+    tasks = await _answered(parts, await containerd.tasks.list())
     return _Found(
         records={record.sandbox_id: record for record in records if record.sandboxer in ("", SANDBOXER)},
         sandboxes={record.id: record for record in containers if record.labels[KIND_LABEL] == KIND_SANDBOX},
         containers={record.id: record for record in containers if record.labels[KIND_LABEL] == KIND_CONTAINER},
         tasks={process.id: process for process in tasks},
     )
+
+
+async def _answered(parts: Parts, listed: list[task_pb2.Process]) -> list[task_pb2.Process]:
+    """The tasks, those whose shim doesn't answer asked for again until it does, or for long enough."""
+    found = {process.id: process for process in listed}
+
+    async def ask(task_id: str) -> None:
+        while found[task_id].status == task_pb2.UNKNOWN:
+            await anyio.sleep(_ANSWER_PAUSE)
+            with suppress(Unavailable, DeadlineExceeded):
+                found[task_id] = await parts.containerd.tasks.get(task_id, timeout=ANSWER_SECONDS)
+
+    async def ask_until_gone(task_id: str) -> None:
+        try:
+            await ask(task_id)
+        except NotFound:
+            del found[task_id]
+
+    with anyio.move_on_after(ANSWER_SECONDS):
+        async with anyio.create_task_group() as group:
+            for process in listed:
+                group.start_soon(ask_until_gone, process.id)
+    return list(found.values())
 
 
 async def _each(records: Iterable[object], recover_one: Callable[..., Awaitable[None]]) -> None:
@@ -158,9 +205,12 @@ async def _add_sandbox(
 ) -> None:
     task = found.tasks.get(metadata.id)
     running = task is not None and task.status == task_pb2.RUNNING
-    if task is not None and not running:
-        await remains.remove_task(parts, metadata.id)
     state = SandboxState.READY if running else SandboxState.NOTREADY
+    if task is not None and task.status == task_pb2.UNKNOWN:
+        log.error("the pod's shim does not answer: shown as not ready, left running", sandbox=metadata.id)
+        state = SandboxState.UNKNOWN
+    elif task is not None and not running:
+        await remains.remove_task(parts, metadata.id)
     status = SandboxStatus(state=state, created_at=created_at, pid=task.pid if task is not None and running else 0)
     sandbox = Sandbox(metadata=metadata, status=status, runtime=runtime)
     if metadata.netns_path:
@@ -169,7 +219,7 @@ async def _add_sandbox(
     parts.sandboxes.add(sandbox)
     if running:
         watch_sandbox(parts, sandbox)
-    else:
+    elif state is SandboxState.NOTREADY:
         sandbox.exited.set()
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import glob
 import os
 import secrets
 import select
@@ -90,6 +91,16 @@ def open_output(path: str) -> int:
         raise FileNotFoundError(errno.ENOENT, "is no FIFO", path)
     _enlarge(fd)
     return fd
+
+
+def open_all_outputs(containers: str) -> list[int]:
+    """Descriptors of the read ends of all output FIFOs below the containers' state directories. Blocks."""
+    fds = []
+    for path in glob.iglob(os.path.join(glob.escape(containers), "*", "io", "*", "*-std[oe]*")):
+        with contextlib.suppress(OSError):  # gone, or no FIFO: then nobody waits for it
+            if _is_fifo(path):
+                fds.append(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+    return fds
 
 
 def open_input(path: str) -> int:

@@ -44,6 +44,8 @@ async def _take_apart(parts: Parts, container: Container) -> None:
     if container.io is not None:
         await container.io.close()
         container.io = None
+    if not container.status.started_at:  # a start that was cut off may have left a task
+        await remains.remove_task(parts, container.id)
     await settle(
         [
             remains.remove_container(parts, container.id),

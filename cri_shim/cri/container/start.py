@@ -18,14 +18,18 @@ from cri_shim.cri.container.checkpointed import checkpointed
 from cri_shim.cri.container.exit import watch_container
 from cri_shim.cri.container.log_file import log_file
 from cri_shim.cri.sandbox.run import require_ready
-from cri_shim.errors import Unknown
+from cri_shim.errors import AlreadyExists, Unknown
 from cri_shim.observe.timeline import Timeline, step
 from cri_shim.state.container import REASON_START_ERROR, START_ERROR_EXIT_CODE
 from cri_shim.state.undo import CLEANUP_SECONDS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cri_shim.api.containerd.types import mount_pb2
     from cri_shim.cri.parts import Parts
     from cri_shim.state.container import Container
+    from cri_shim.stdio.container_io import ContainerIo
 
 LOG_SECONDS = 2.0
 
@@ -73,15 +77,11 @@ async def _start_task(parts: Parts, container: Container) -> None:
         mounts = await parts.containerd.snapshots.mounts(container.runtime.snapshotter, container.id)
     io.start(log_file(parts, container))
     with step("task create (runtime)"):
-        await tasks.create(
-            container.id,
-            rootfs=mounts,
-            stdin=io.stdin,
-            stdout=io.stdout,
-            stderr=io.stderr,
-            terminal=io.terminal,
-            runtime_path=container.runtime.path,
-        )
+        try:
+            await _create_task(parts, container, io, mounts)
+        except AlreadyExists:  # of a start that was cut off with the server before us
+            await remains.remove_task(parts, container.id)
+            await _create_task(parts, container, io, mounts)
     with step("task start"):
         pid = await tasks.start(container.id)
     with step("checkpoint"):
@@ -89,6 +89,18 @@ async def _start_task(parts: Parts, container: Container) -> None:
     watch_container(parts, container)
     with anyio.move_on_after(LOG_SECONDS):  # a log's slow disk must not fail a start
         await io.opened()
+
+
+async def _create_task(parts: Parts, container: Container, io: ContainerIo, mounts: Sequence[mount_pb2.Mount]) -> None:
+    await parts.containerd.tasks.create(
+        container.id,
+        rootfs=mounts,
+        stdin=io.stdin,
+        stdout=io.stdout,
+        stderr=io.stderr,
+        terminal=io.terminal,
+        runtime_path=container.runtime.path,
+    )
 
 
 async def _record_failure(parts: Parts, container: Container, error: BaseException) -> None:

@@ -43,9 +43,7 @@ async def remove_snapshot(parts: Parts, snapshotter: str, key: str) -> None:
 
 async def remove_files(parts: Parts, sandbox_id: str) -> None:
     """Unmount and remove the sandbox's directories."""
-    await to_thread.run_sync(
-        remove_trees, parts.paths.sandbox_state(sandbox_id), parts.paths.sandbox_root(sandbox_id)
-    )
+    await to_thread.run_sync(remove_trees, parts.paths.sandbox_state(sandbox_id), parts.paths.sandbox_root(sandbox_id))
 
 
 async def remove_lease(parts: Parts, sandbox_id: str) -> None:

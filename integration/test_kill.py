@@ -1,0 +1,99 @@
+"""`kill -9` in the middle of every verb: after the next start and the kubelet's clean-up, nothing is left.
+
+The moments are spread over the whole of each call, so that over the series every step is hit. What a kill leaves behind
+is counted by the leak check of the `kubelet` fixture: tasks, containers, snapshots, sandboxes, leases, namespaces,
+mounts, addresses, cgroups, directories, FIFOs, processes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from anyio import to_thread
+from grpclib import GRPCError
+
+from cri_shim.api.runtime import v1 as cri
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from integration.harness.assembly import RunningNode
+    from integration.kubelet import Kubelet, Pod
+
+pytestmark = [pytest.mark.anyio, pytest.mark.shim_only]
+
+MOMENTS = [0.002 + 0.013 * step for step in range(12)]  # seconds after a call begins; a start takes about 0.15
+
+
+async def killed_during(running: RunningNode, call: Callable[[], Awaitable[object]], after: float) -> None:
+    """Begin `call`, kill cri-shim `after` so many seconds, start it again."""
+    assert running.shim is not None
+    daemon = running.shim.daemon
+
+    async def attempt() -> None:
+        try:
+            await call()
+        except (GRPCError, OSError, EOFError):
+            return
+        except Exception as error:  # grpclib's own words for a connection that is lost
+            assert "onnection" in repr(error) or "Stream" in type(error).__name__, error
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(attempt)
+        await anyio.sleep(after)
+        await to_thread.run_sync(daemon.kill)
+    await to_thread.run_sync(daemon.start)
+
+
+async def clean_up(kubelet: Kubelet) -> None:
+    """What a kubelet does with pods that it doesn't know."""
+    kubelet.pods.clear()
+    for pod in await kubelet.list_pods():
+        await kubelet.runtime.stop_pod_sandbox(cri.StopPodSandboxRequest(pod_sandbox_id=pod.id))
+        await kubelet.runtime.remove_pod_sandbox(cri.RemovePodSandboxRequest(pod_sandbox_id=pod.id))
+    assert await kubelet.list_containers() == []
+
+
+@pytest.mark.parametrize("after", MOMENTS)
+async def test_a_pod_whose_start_was_killed_can_be_started_and_removed(
+    kubelet: Kubelet, running: RunningNode, after: float
+) -> None:
+    config = kubelet.pod_config()
+    await killed_during(running, lambda: kubelet.run_pod(config), after)
+    pod = await kubelet.run_pod(config)
+    await kubelet.run(pod)
+    await clean_up(kubelet)
+
+
+@pytest.mark.parametrize("after", MOMENTS[::2])
+async def test_a_container_whose_creation_and_start_were_killed_goes_with_its_pod(
+    kubelet: Kubelet, running: RunningNode, after: float
+) -> None:
+    pod = await kubelet.run_pod()
+    await killed_during(running, lambda: kubelet.run(pod), after)
+    await kubelet.run(pod, kubelet.container_config(name="another"))
+    await clean_up(kubelet)
+
+
+@pytest.mark.parametrize("after", MOMENTS[::2])
+async def test_a_pod_whose_removal_was_killed_can_be_removed(
+    kubelet: Kubelet, running: RunningNode, after: float
+) -> None:
+    pod = await kubelet.run_pod()
+    await kubelet.run(pod)
+
+    async def removal(pod: Pod = pod) -> None:
+        await kubelet.stop_pod(pod)
+        await kubelet.remove_pod(pod)
+
+    await killed_during(running, removal, after)
+    await clean_up(kubelet)
+
+
+async def test_an_exec_that_was_killed_leaves_nothing(kubelet: Kubelet, running: RunningNode) -> None:
+    container = await kubelet.run(await kubelet.run_pod())
+    await killed_during(running, lambda: kubelet.exec(container, "sleep", "2"), 0.3)
+    assert (await kubelet.exec(container, "true")).exit_code == 0
+    await clean_up(kubelet)
