@@ -61,9 +61,7 @@ async def test_a_log_goes_on_where_it_was(kubelet: Kubelet, running: RunningNode
     assert set(range(400)) - set(numbers) == set(), "lines were lost"
 
 
-async def test_a_container_that_ends_meanwhile_ends_with_its_own_code(
-    kubelet: Kubelet, running: RunningNode
-) -> None:
+async def test_a_container_that_ends_meanwhile_ends_with_its_own_code(kubelet: Kubelet, running: RunningNode) -> None:
     script = "sleep 1.5; exit 9"
     container = await kubelet.run(await kubelet.run_pod(), kubelet.container_config(["sh", "-c", script]))
     assert running.shim is not None
