@@ -44,6 +44,12 @@ def fingerprint() -> str:
     return digest.hexdigest()
 
 
+def selection(session: nox.Session, directory: str) -> list[str]:
+    """pytest's arguments: those after `--`, and the whole directory unless they name something in it."""
+    named = any(Path(argument.partition("::")[0]).exists() for argument in session.posargs)
+    return [*session.posargs] if named else [directory, *session.posargs]
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Formatting, lint rules, and the order of the rooms."""
@@ -64,14 +70,14 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Unit tests: no root, no daemon."""
     install(session, *PROJECT, group="test")
-    session.run("pytest", "-n", "2", "tests", *session.posargs)
+    session.run("pytest", "-n", "2", *selection(session, "tests"))
 
 
 @nox.session
 def integration(session: nox.Session) -> None:
     """A real node: containerd, runc, CNI, a registry; `--endpoint containerd` runs the same against the peer."""
     install(session, *PROJECT, group="test")
-    session.run("pytest", "--timeout", INTEGRATION_SECONDS, "integration", *session.posargs)
+    session.run("pytest", "--timeout", INTEGRATION_SECONDS, *selection(session, "integration"))
 
 
 @nox.session
