@@ -24,7 +24,7 @@ class ConfigurationError(errors.FailedPrecondition):
     """There is no usable configuration; the text names the directory or file, and why."""
 
 
-class NothingConfigured(ConfigurationError):  # noqa: N818  (a state, as much as an error)
+class NothingConfigured(ConfigurationError):
     """The directory is there and readable, and holds no configuration: nobody has set up a network, or it was taken
     away on purpose.
     """

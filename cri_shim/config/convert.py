@@ -37,7 +37,7 @@ RETIRED = {  # what containerd itself no longer reads
 }
 
 
-class _BadValue(Exception):  # noqa: N818  (never leaves this module)
+class _BadValue(Exception):
     """What is allowed instead."""
 
 

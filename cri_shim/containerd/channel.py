@@ -53,7 +53,7 @@ class ConnectionFailed(Unavailable):
         self.sent = sent
 
 
-class _Left(Exception):  # noqa: N818  (no error: how an endless stream is left)
+class _Left(Exception):
     """The block of a stream has come to its end before the stream did."""
 
 

@@ -30,6 +30,7 @@ from cri_shim.cri.sandbox import remains
 from cri_shim.cri.sandbox.exit import watch_sandbox
 from cri_shim.errors import CriError, DataLoss, DeadlineExceeded, NotFound, Unavailable
 from cri_shim.linux import netns
+from cri_shim.linux.shims import kill_shims
 from cri_shim.oci.spec import Process, Spec, from_json
 from cri_shim.state import checkpoint
 from cri_shim.state.container import REASON_UNKNOWN, UNKNOWN_EXIT_CODE, Container, ContainerStatus
@@ -228,6 +229,7 @@ async def _undo_creation(parts: Parts, metadata: SandboxMetadata, runtime: Runti
     log.info("undoing a sandbox whose creation was cut off", sandbox=metadata.id, pod=metadata.name)
     try:
         await remains.remove_task(parts, metadata.id)
+        await to_thread.run_sync(kill_shims, parts.settings.containerd.address, parts.containerd.namespace, metadata.id)
         await remains.remove_container(parts, metadata.id)
         await remains.remove_snapshot(parts, runtime.snapshotter, metadata.id)
         if metadata.netns_path:

@@ -73,7 +73,11 @@ def decode(data: bytes) -> ContainerStatus:
 
 
 def write(root: Path | str, status: ContainerStatus) -> None:
-    """Write the checkpoint into the container's directory, durably and as a whole. Blocks: call it in a thread."""
+    """Write the checkpoint into the container's directory, durably and as a whole. Blocks: call it in a thread.
+
+    A missing directory is made: a removal that was cut off may have left the container without one.
+    """
+    os.makedirs(root, 0o755, exist_ok=True)
     write_atomic(os.path.join(root, FILE_NAME), encode(status), 0o600)
 
 

@@ -197,7 +197,6 @@ class _Creation:
     def _make_files(self, status: ContainerStatus) -> ContainerIo:
         """Make the container's directories, checkpoint and FIFOs. Blocks."""
         root = self.parts.paths.container_root(self.id)
-        os.makedirs(root, 0o755, exist_ok=True)
         checkpoint.write(root, status)
         state = self.parts.paths.container_state(self.id)
         os.makedirs(state, 0o755, exist_ok=True)

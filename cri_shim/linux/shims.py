@@ -1,0 +1,43 @@
+"""containerd's shims among the node's processes.
+
+containerd starts a shim before it knows the task: a create that is cut off at that moment leaves one behind that no
+call leads to, until containerd itself restarts and cleans it up.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+from contextlib import suppress
+
+_NAME = "containerd-shim"
+
+
+def kill_shims(address: str, namespace: str, task_id: str) -> int:
+    """Kill the shims that containerd at `address` started for `task_id`; how many there were. Blocks."""
+    killed = 0
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        with suppress(OSError):  # it ended meanwhile
+            handle = os.pidfd_open(int(pid))
+            try:
+                if is_shim_of(_arguments(pid), address, namespace, task_id):
+                    signal.pidfd_send_signal(handle, signal.SIGKILL)
+                    killed += 1
+            finally:
+                os.close(handle)
+    return killed
+
+
+def is_shim_of(arguments: list[str], address: str, namespace: str, task_id: str) -> bool:
+    """Whether a command line is that of the shim of a task."""
+    if not arguments or not os.path.basename(arguments[0]).startswith(_NAME):
+        return False
+    options = dict(itertools.pairwise(arguments[1:]))
+    wanted = {"-namespace": namespace, "-id": task_id, "-address": address}
+    return all(options.get(name) == value for name, value in wanted.items())
+
+
+def _arguments(pid: str) -> list[str]:
+    with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
+        return file.read().rstrip("\0").split("\0")
