@@ -45,7 +45,7 @@ def fingerprint() -> str:
 
 
 def selection(session: nox.Session, directory: str) -> list[str]:
-    """pytest's arguments: those after `--`, and the whole directory unless they name something in it."""
+    """Pytest's arguments: those after `--`, and the whole directory unless they name something in it."""
     named = any(Path(argument.partition("::")[0]).exists() for argument in session.posargs)
     return [*session.posargs] if named else [directory, *session.posargs]
 
