@@ -187,3 +187,11 @@ async def test_the_log_goes_on_in_a_new_file_after_a_rotation(kubelet: Kubelet) 
 async def test_the_log_of_a_silent_container_is_there_as_soon_as_it_has_started(kubelet: Kubelet) -> None:
     container = await kubelet.run(await kubelet.run_pod())
     assert await kubelet.log(container) == []
+
+
+async def test_a_pod_tells_the_handler_that_was_asked_for_and_the_other_runtime_runs_it(kubelet: Kubelet) -> None:
+    usual, other = await kubelet.run_pod(), await kubelet.run_pod(handler="crun")
+    handlers = {pod.id: pod.runtime_handler for pod in await kubelet.list_pods()}
+    assert (handlers[usual.id], handlers[other.id]) == ("", "crun")
+    container = await kubelet.run(other)
+    assert (await kubelet.exec(container, "echo", "by crun")).stdout == b"by crun\n"

@@ -26,8 +26,8 @@ UNTRUSTED_HANDLER = "untrusted"
 RUNC_V2 = "io.containerd.runc.v2"
 
 
-def choose_handler(settings: Settings, config: cri.PodSandboxConfig, wanted: str) -> tuple[str, RuntimeHandler]:
-    """The name and the settings of the handler for a pod; InvalidArgument for one that is not configured."""
+def choose_handler(settings: Settings, config: cri.PodSandboxConfig, wanted: str) -> RuntimeHandler:
+    """The settings of the handler for a pod, the default one for ""; InvalidArgument for one that is not configured."""
     if config.annotations.get(UNTRUSTED_ANNOTATION) == "true":
         _check_untrusted(config, wanted)
         wanted = UNTRUSTED_HANDLER
@@ -39,7 +39,7 @@ def choose_handler(settings: Settings, config: cri.PodSandboxConfig, wanted: str
             f'no runtime for "{name}" is configured: runtime_handler must be one of {sorted(containerd.runtimes)}, '
             "or empty for the default one"
         )
-    return name, handler
+    return handler
 
 
 def _check_untrusted(config: cri.PodSandboxConfig, wanted: str) -> None:

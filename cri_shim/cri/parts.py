@@ -52,7 +52,8 @@ class Parts:
 
     def network(self, handler: str) -> Cni:
         """The network of a handler's pods: its own, else the node's."""
-        return self.networks.get(handler) or self.networks[""]
+        name = handler or self.settings.runtime.containerd.default_runtime_name
+        return self.networks.get(name) or self.networks[""]
 
     def containers_of(self, sandbox_id: str) -> list[Container]:
         """The containers of a pod, in no particular order."""

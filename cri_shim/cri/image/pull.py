@@ -87,7 +87,7 @@ async def _transfer(
     registry = parts.settings.images.registry
     host_dir = await to_thread.run_sync(host_directory, registry.config_path, wanted.domain)
     platform = platform_pb2.Platform(os="linux", architecture=parts.architecture)
-    progress, failure = PullProgress(), None
+    progress, watchdog, failure = PullProgress(), anyio.CancelScope(), None
     containerd = parts.containerd
     async with (
         containerd.streaming.open("progress") as progress_stream,
@@ -96,32 +96,33 @@ async def _transfer(
     ):
         tasks.start_soon(_follow, progress_stream, progress)
         tasks.start_soon(_answer, credentials_stream, auth)
-        tasks.start_soon(_watch, parts, progress, tasks.cancel_scope)
+        tasks.start_soon(_watch, parts, progress, watchdog)
         try:
-            await containerd.transfer(
-                registry_pb2.OCIRegistry(
-                    reference=str(wanted),
-                    resolver=registry_pb2.RegistryResolver(
-                        auth_stream=credentials_stream.id,
-                        headers={name: ", ".join(values) for name, values in registry.headers.items()},
-                        host_dir=host_dir,
+            with watchdog:
+                await containerd.transfer(
+                    registry_pb2.OCIRegistry(
+                        reference=str(wanted),
+                        resolver=registry_pb2.RegistryResolver(
+                            auth_stream=credentials_stream.id,
+                            headers={name: ", ".join(values) for name, values in registry.headers.items()},
+                            host_dir=host_dir,
+                        ),
                     ),
-                ),
-                imagestore_pb2.ImageStore(
-                    name=str(wanted),
-                    labels=labels,
-                    platforms=[platform],
-                    unpacks=[imagestore_pb2.UnpackConfiguration(platform=platform, snapshotter=snapshotter)],
-                ),
-                progress_stream=progress_stream.id,
-            )
+                    imagestore_pb2.ImageStore(
+                        name=str(wanted),
+                        labels=labels,
+                        platforms=[platform],
+                        unpacks=[imagestore_pb2.UnpackConfiguration(platform=platform, snapshotter=snapshotter)],
+                    ),
+                    progress_stream=progress_stream.id,
+                )
         except CriError as error:
             failure = error.because(f'failed to pull image "{wanted}"')
         tasks.cancel_scope.cancel()
-    seconds = parts.settings.images.image_pull_progress_timeout
     if failure is not None:
         raise failure
-    if seconds and progress.stalled_for() > seconds:
+    if watchdog.cancelled_caught:
+        seconds = parts.settings.images.image_pull_progress_timeout
         raise Canceled(
             f'pull of image "{wanted}" ended: nothing was read for image_pull_progress_timeout ({seconds:g} s)'
         )
@@ -158,14 +159,14 @@ def _response(host: str, auth: cri.AuthConfig | None) -> registry_pb2.AuthRespon
     return registry_pb2.AuthResponse(authType=registry_pb2.REFRESH, secret=found.secret)
 
 
-async def _watch(parts: Parts, progress: PullProgress, scope: anyio.CancelScope) -> None:
+async def _watch(parts: Parts, progress: PullProgress, transfer: anyio.CancelScope) -> None:
     """End a pull whose downloads have stood still for too long."""
     seconds = parts.settings.images.image_pull_progress_timeout
     if not seconds:
         return
     while progress.stalled_for() <= seconds:  # noqa: ASYNC110  (time itself is what is watched)
         await anyio.sleep(min(_WATCH_SECONDS, seconds / 2))
-    scope.cancel()
+    transfer.cancel()
 
 
 async def _record(parts: Parts, wanted: Reference, labels: dict[str, str]) -> ImageRecord:

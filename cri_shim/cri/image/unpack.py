@@ -9,11 +9,14 @@ import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import anyio
+
 from cri_shim.api.containerd.services.content.v1 import content_pb2
 from cri_shim.api.containerd.types import descriptor_pb2
 from cri_shim.errors import AlreadyExists, DataLoss, NotFound
 from cri_shim.observe.timeline import step
 from cri_shim.state.image_content import read_image
+from cri_shim.state.undo import CLEANUP_SECONDS
 
 if TYPE_CHECKING:
     from cri_shim.cri.parts import Parts
@@ -72,6 +75,6 @@ async def _apply(
             return
         await snapshots.remove(snapshotter, key)  # somebody else was quicker
     except BaseException:
-        with suppress(NotFound):
+        with anyio.move_on_after(CLEANUP_SECONDS, shield=True), suppress(NotFound):
             await snapshots.remove(snapshotter, key)
         raise

@@ -75,13 +75,17 @@ async def run_pod_sandbox(parts: Parts, request: cri.RunPodSandboxRequest) -> cr
     if config is None or config.metadata is None:
         raise InvalidArgument("config.metadata is missing: a sandbox needs at least a name, a namespace and a uid")
     name = sandbox_name(config.metadata)
-    handler_name, handler = choose_handler(parts.settings, config, request.runtime_handler)
+    handler = choose_handler(parts.settings, config, request.runtime_handler)
     if (running := _answered_before(parts, name, request)) is not None:
         return cri.RunPodSandboxResponse(pod_sandbox_id=running)
     start = _Start(
         parts=parts,
         metadata=SandboxMetadata(
-            id=new_id(), name=name, config=config, netns_path=_netns_path(parts, config), runtime_handler=handler_name
+            id=new_id(),
+            name=name,
+            config=config,
+            netns_path=_netns_path(parts, config),
+            runtime_handler=request.runtime_handler,
         ),
         handler=handler,
         runtime=runtime_choice(parts.settings, handler),
