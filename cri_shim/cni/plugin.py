@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -18,13 +19,14 @@ from cri_shim import errors
 from cri_shim.linux import process
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
 log = structlog.get_logger(__name__)
 
 PLUGIN_TIMEOUT: Final = 60.0
 _BUSY_TRIES: Final = 25
 _BUSY_PAUSE: Final = 0.2  # seconds; 5 s in all, while a new version of the program is being written
+_GRACE: Final = 10.0  # seconds that an ADD or DEL may still take once nobody waits for it
 _QUOTED: Final = 1000
 _OUTPUT_LIMIT: Final = 1 << 20
 
@@ -99,13 +101,16 @@ class Runner:
         """Have a plugin carry out `command` ("ADD", "DEL", …) and return its standard output.
 
         Raises `PluginError` when it fails, `MissingPlugin`, `errors.FailedPrecondition` when it can't be started,
-        and `errors.DeadlineExceeded` when it takes too long and has been killed.
+        and `errors.DeadlineExceeded` when it takes too long and has been killed. A cancelled ADD or DEL goes on to its
+        end, for some seconds: what half of one leaves, a plugin's DEL may fail on for ever, as bridge's does between
+        its address and its iptables chain.
         """
         what = f'plugin type="{plugin_type}" failed ({command.lower()})'
         try:
             path = await anyio.to_thread.run_sync(self.find, plugin_type)
             environment = invocation.environment(command, self.bin_dirs)
-            done = await _run_when_written(path, environment, stdin, self.timeout)
+            grace = _GRACE if command in ("ADD", "DEL") else 0.0
+            done = await _run_when_written(path, environment, stdin, self.timeout, grace)
         except errors.CriError as error:
             raise error.because(what) from error
         if done.returncode != 0:
@@ -117,15 +122,43 @@ class Runner:
         return done.stdout
 
 
-async def _run_when_written(path: str, env: Mapping[str, str], stdin: bytes, timeout: float) -> process.Completed:
+async def _run_when_written(
+    path: str, env: Mapping[str, str], stdin: bytes, timeout: float, grace: float
+) -> process.Completed:
+    run = partial(process.run, [path], env=env, stdin=stdin, timeout=timeout, output_limit=_OUTPUT_LIMIT)
     for attempt in range(1, _BUSY_TRIES + 1):
         try:
-            return await process.run([path], env=env, stdin=stdin, timeout=timeout, output_limit=_OUTPUT_LIMIT)
+            return await _unbroken(run, grace)
         except OSError as error:
             if error.errno != errno.ETXTBSY or attempt == _BUSY_TRIES:
                 raise errors.FailedPrecondition(f"{path} can't be started: {error.strerror}") from error
         await anyio.sleep(_BUSY_PAUSE)
     raise errors.Internal("unreachable: the last attempt returns or raises")
+
+
+async def _unbroken(run: Callable[[], Awaitable[process.Completed]], grace: float) -> process.Completed:
+    """What `run` comes to. Cancelled, it has `grace` seconds to end by itself, and is cancelled only then."""
+    outcome: process.Completed | Exception | None = None
+    scope, ended = anyio.CancelScope(shield=True), anyio.Event()
+
+    async def to_its_end() -> None:
+        nonlocal outcome
+        with scope:
+            try:
+                outcome = await run()
+            except Exception as error:  # noqa: BLE001  (raised below, outside of the task group)
+                outcome = error
+        ended.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(to_its_end)
+        try:
+            await ended.wait()
+        finally:
+            scope.deadline = anyio.current_time() + grace
+    if isinstance(outcome, process.Completed):
+        return outcome
+    raise outcome or errors.Internal("unreachable: a run that is cancelled has a caller that is")
 
 
 def _failure(what: str, done: process.Completed) -> PluginError:

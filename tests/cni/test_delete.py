@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from cri_shim import errors
+from cri_shim.cni import plugin
 from cri_shim.cni.plugin import MissingPlugin, PluginError
 
 pytestmark = pytest.mark.anyio
@@ -156,6 +157,33 @@ async def test_an_add_cancelled_at_any_moment_is_deleted_by_its_record(node, mom
     await cni.delete(node.attachment(), result_known=False)
     assert not list(state.glob("*.made"))
     assert node.cached() == {}
+
+
+@pytest.mark.parametrize("command", ["ADD", "DEL"])
+async def test_a_plugin_that_nobody_waits_for_any_more_ends_what_it_began(node, command):
+    half, state = node.root / "state/half", node.root / "state"
+    work = f"touch {half}; sleep 0.2; rm {half};"
+    node.conflist("bridge")
+    node.plugin("bridge", ADD=work + node.answer(node.result()), DEL=f"[ ! -e {half} ] || exit 2; {work}")
+    cni = await node.loaded()
+    if command == "DEL":
+        await cni.add(node.attachment())
+    with anyio.move_on_after(0.1) as scope:
+        await (cni.add(node.attachment()) if command == "ADD" else cni.delete(node.attachment(), result_known=True))
+    assert scope.cancelled_caught
+    assert (state / f"bridge.{command}.stdin").exists()
+    await cni.delete(node.attachment(), result_known=True)
+    assert node.cached() == {}
+
+
+async def test_a_plugin_that_hangs_is_killed_some_time_after_its_caller_went_away(node, monkeypatch):
+    monkeypatch.setattr(plugin, "_GRACE", 0.1)
+    node.conflist("bridge")
+    node.plugin("bridge", ADD="sleep 60 & sleep 60")
+    cni = await node.loaded()
+    with anyio.fail_after(5), anyio.move_on_after(0.1) as scope:
+        await cni.add(node.attachment())
+    assert scope.cancelled_caught
 
 
 async def test_the_failure_to_delete_what_was_begun_is_told_though_no_result_is_known(node):
