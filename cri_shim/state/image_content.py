@@ -102,15 +102,26 @@ async def read_image(content: Content, digest: str, architecture: str) -> ImageC
 
 
 def _choose(manifests: Sequence[Descriptor], digest: str, architecture: str) -> Descriptor:
-    fitting = [
-        item
-        for item in manifests
-        if item.platform is None or (item.platform.os == "linux" and item.platform.architecture == architecture)
-    ]
-    if not fitting:
+    """The entry that containerd has fetched: the best variant; one for any platform only when there is no other."""
+    ranked = [(rank, item) for item in manifests if (rank := _fitness(item.platform, architecture)) is not None]
+    if not ranked:
         there = sorted(f"{item.platform.os}/{item.platform.architecture}" for item in manifests if item.platform)
         raise FailedPrecondition(f"image index {digest} has nothing for linux/{architecture}, only for {there}")
-    return fitting[0]
+    return min(ranked, key=lambda pair: pair[0])[1]
+
+
+# containerd pulls for the architecture's plain variant; what asks for more of the processor it passes over.
+_VARIANTS = {"amd64": ("", "v1"), "arm64": ("", "v8"), "arm": ("v7", "", "v6", "v5")}
+
+
+def _fitness(platform: Platform | None, architecture: str) -> int | None:
+    """The place in the order of preference, None for what does not run here."""
+    if platform is None:
+        return len(_VARIANTS["arm"])
+    if (platform.os, platform.architecture) != ("linux", architecture):
+        return None
+    variants = _VARIANTS.get(architecture, ("",))
+    return variants.index(platform.variant) if platform.variant in variants else None
 
 
 def _decoded(data: bytes, kind: type[T], digest: str) -> T:

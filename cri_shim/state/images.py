@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import anyio
 import structlog
@@ -84,6 +85,7 @@ class ImageStore:
         self._images: dict[str, ImageRecord] = {}
         self._ids: dict[str, str] = {}  # by reference
         self._items: dict[str, bytes] = {}  # by id: the encoded list items, dropped when an image changes
+        self._looks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
 
     def __iter__(self) -> Iterator[ImageRecord]:
         return iter(list(self._images.values()))
@@ -148,13 +150,17 @@ class ImageStore:
                 tasks.start_soon(add, image)
 
     async def refresh(self, name: str) -> ImageRecord | None:
-        """Look at one name again; the image that it now means, None when it is gone."""
-        try:
-            image = await self._containerd.images.get(name)
-        except NotFound:
-            self._forget(name)
-            return None
-        return await self._add(image)
+        """Look at one name again; the image that it now means, None when it is gone.
+
+        One look at a time for each name: a look that began before a removal must not bring the name back after it.
+        """
+        async with self._looks.setdefault(name, anyio.Lock()):
+            try:
+                image = await self._containerd.images.get(name)
+            except NotFound:
+                self._forget(name)
+                return None
+            return await self._add(image)
 
     async def changed(self, name: str) -> None:
         """An event told that `name` was made, changed or removed."""

@@ -66,3 +66,47 @@ def test_chain_ids_are_those_of_the_image_specification() -> None:
     assert chain_ids(layers)[0] == layers[0]
     assert chain_ids(layers)[1] == "sha256:9932074217c35353d2e03a3f5a86549f7c67bfeb0ba53e23d69f4d4c8f7958f5"
     assert chain_ids([]) == []
+
+
+@pytest.mark.parametrize(
+    ("architecture", "variants", "chosen"),
+    [
+        ("amd64", ["v3", "v2", ""], 2),
+        ("amd64", ["v1", "v2"], 0),
+        ("arm64", ["v9", "v8"], 1),
+        ("arm", ["v5", "v6", "v7"], 2),
+        ("arm", ["v8", "v6"], 1),
+        ("riscv64", ["rva23", ""], 1),
+    ],
+)
+async def test_of_several_variants_the_one_that_containerd_fetches_is_read(
+    architecture: str, variants: list[str], chosen: int
+) -> None:
+    entries = [
+        {"digest": f"m{number}", "platform": {"os": "linux", "architecture": architecture, "variant": variant}}
+        for number, variant in enumerate(variants)
+    ]
+    manifest = {"config": {"digest": "right"}}
+    blobs = Blobs(index={"manifests": entries}, right=CONFIG, **{f"m{chosen}": manifest})
+    image = await read_image(cast("Any", blobs), "index", architecture)
+    assert image.config_descriptor.digest == "right"
+
+
+async def test_an_entry_for_any_platform_is_only_a_last_resort() -> None:
+    any_platform = {"digest": "any"}
+    blobs = Blobs(
+        both={"manifests": [any_platform, INDEX["manifests"][1]]},
+        one={"manifests": [any_platform]},
+        any={"config": {"digest": "other"}},
+        manifest=MANIFEST,
+        config=CONFIG,
+        other=CONFIG,
+    )
+    assert (await read(blobs, "both")).config_descriptor.digest == "config"
+    assert (await read(blobs, "one")).config_descriptor.digest == "other"
+
+
+async def test_an_index_with_only_another_variant_is_refused() -> None:
+    entry = {"digest": "m", "platform": {"os": "linux", "architecture": "amd64", "variant": "v4"}}
+    with pytest.raises(FailedPrecondition, match="nothing for linux/amd64"):
+        await read(Blobs(index={"manifests": [entry]}), "index")

@@ -84,9 +84,7 @@ def _labels(parts: Parts, wanted: Reference) -> dict[str, str]:
 async def _transfer(
     parts: Parts, wanted: Reference, auth: cri.AuthConfig | None, snapshotter: str, labels: dict[str, str]
 ) -> None:
-    registry = parts.settings.images.registry
-    host_dir = await to_thread.run_sync(host_directory, registry.config_path, wanted.domain)
-    platform = platform_pb2.Platform(os="linux", architecture=parts.architecture)
+    host_dir = await to_thread.run_sync(host_directory, parts.settings.images.registry.config_path, wanted.domain)
     progress, watchdog, failure = PullProgress(), anyio.CancelScope(), None
     containerd = parts.containerd
     async with (
@@ -100,20 +98,8 @@ async def _transfer(
         try:
             with watchdog:
                 await containerd.transfer(
-                    registry_pb2.OCIRegistry(
-                        reference=str(wanted),
-                        resolver=registry_pb2.RegistryResolver(
-                            auth_stream=credentials_stream.id,
-                            headers={name: ", ".join(values) for name, values in registry.headers.items()},
-                            host_dir=host_dir,
-                        ),
-                    ),
-                    imagestore_pb2.ImageStore(
-                        name=str(wanted),
-                        labels=labels,
-                        platforms=[platform],
-                        unpacks=[imagestore_pb2.UnpackConfiguration(platform=platform, snapshotter=snapshotter)],
-                    ),
+                    _source(parts, wanted, credentials_stream.id, host_dir),
+                    _destination(parts, wanted, snapshotter, labels),
                     progress_stream=progress_stream.id,
                 )
         except CriError as error:
@@ -126,6 +112,30 @@ async def _transfer(
         raise Canceled(
             f'pull of image "{wanted}" ended: nothing was read for image_pull_progress_timeout ({seconds:g} s)'
         )
+
+
+def _source(parts: Parts, wanted: Reference, credentials_stream: str, host_dir: str) -> registry_pb2.OCIRegistry:
+    headers = parts.settings.images.registry.headers
+    return registry_pb2.OCIRegistry(
+        reference=str(wanted),
+        resolver=registry_pb2.RegistryResolver(
+            auth_stream=credentials_stream,
+            headers={name: ", ".join(values) for name, values in headers.items()},
+            host_dir=host_dir,
+        ),
+    )
+
+
+def _destination(
+    parts: Parts, wanted: Reference, snapshotter: str, labels: dict[str, str]
+) -> imagestore_pb2.ImageStore:
+    platform = platform_pb2.Platform(os="linux", architecture=parts.architecture)
+    return imagestore_pb2.ImageStore(
+        name=str(wanted),
+        labels=labels,
+        platforms=[platform],
+        unpacks=[imagestore_pb2.UnpackConfiguration(platform=platform, snapshotter=snapshotter)],
+    )
 
 
 async def _follow(stream: MessageStream, progress: PullProgress) -> None:
