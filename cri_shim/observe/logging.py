@@ -25,6 +25,10 @@ LEVELS: Final = {
     "error": logging.ERROR,
 }
 _FIRST_KEYS: Final = ["time", "level", "msg"]
+_CHATTY: Final = {
+    "hpack": logging.INFO,  # debugs every byte of every header
+    "grpclib.server": logging.WARNING,  # tells of calls given up, as our wrapper does, which knows which call it was
+}
 _SECRET: Final = frozenset({"auth", "authorization", "identity_token", "password", "registry_token", "token"})
 
 
@@ -35,8 +39,8 @@ class _Logger(structlog.BoundLoggerBase):
 def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     """Set up logging for the whole process. `level`: a key of LEVELS; `form`: text or json; `stream`: standard error.
 
-    Libraries that log by the standard library are heard from info on, and below it at trace alone; hpack, which debugs
-    every byte of every header, never is.
+    Libraries that log by the standard library are heard from info on, and below it at trace alone, but for those in
+    _CHATTY.
     """
     stream = stream or sys.stderr
     first: list[Processor] = [
@@ -111,4 +115,5 @@ def _libraries(first: list[Processor], last: list[Processor], stream: TextIO) ->
     handler.setFormatter(formatter)
     logging.captureWarnings(capture=True)
     logging.basicConfig(handlers=[handler], force=True)
-    logging.getLogger("hpack").setLevel(logging.INFO)
+    for name, least in _CHATTY.items():
+        logging.getLogger(name).setLevel(least)

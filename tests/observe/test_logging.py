@@ -135,6 +135,12 @@ def test_a_librarys_debugging_is_heard_at_trace_alone_and_hpacks_never(level: st
     assert "Decoding" not in stream.getvalue()
 
 
+def test_a_call_given_up_is_told_once() -> None:
+    stream = logged("trace", "text")
+    logging.getLogger("grpclib.server").info("Request was cancelled: %s", "reset")
+    assert stream.getvalue() == ""
+
+
 def test_a_line_stays_a_line() -> None:
     stream = logged("info", "text")
     structlog.get_logger().info("two\nlines", also="these\nhere")
