@@ -19,6 +19,8 @@ from cri_shim.state.sandbox import RuntimeChoice
 if TYPE_CHECKING:
     from google.protobuf import any_pb2
 
+    from cri_shim.api.containerd.services.containers.v1.containers_pb2 import Container as ContainerRecord
+    from cri_shim.api.containerd.types.sandbox_pb2 import Sandbox as SandboxRecord
     from cri_shim.config.settings import RuntimeHandler, Settings
 
 UNTRUSTED_ANNOTATION = "io.kubernetes.cri.untrusted-workload"
@@ -61,6 +63,22 @@ def runtime_choice(settings: Settings, handler: RuntimeHandler) -> RuntimeChoice
         options=runtime_options(handler),
         path=handler.runtime_path,
         snapshotter=settings.snapshotter_of(handler),
+    )
+
+
+def stored_runtime(
+    settings: Settings, handler: str, container: ContainerRecord | None, record: SandboxRecord | None
+) -> RuntimeChoice:
+    """How an object was run, as stored; what isn't stored comes from its handler's settings."""
+    handlers = settings.runtime.containerd
+    configured = handlers.runtimes.get(handler or handlers.default_runtime_name)
+    stored = container.runtime if container is not None else record.runtime if record is not None else None
+    default = settings.snapshotter_of(configured) if configured else settings.images.snapshotter
+    return RuntimeChoice(
+        name=stored.name if stored else "",
+        options=stored.options if stored and stored.HasField("options") else None,
+        path=configured.runtime_path if configured else "",
+        snapshotter=container.snapshotter if container is not None else default,
     )
 
 
