@@ -68,7 +68,11 @@ class Tasks:
         checkpoint: Descriptor | None = None,
         timeout: float | None = CREATE_SECONDS,
     ) -> int:
-        """Start the shim and create, but not start, the container's process; its pid."""
+        """Start the shim and create, but not start, the container's process; its pid.
+
+        Cancelled, it waits for containerd's answer all the same: a create that is cut off leaves the shim behind that
+        was being started, and no call leads to it.
+        """
         request = pb.CreateTaskRequest(
             container_id=container_id,
             rootfs=rootfs,
@@ -80,7 +84,9 @@ class Tasks:
             runtime_path=runtime_path,
             checkpoint=checkpoint,
         )
-        return (await self._channel.call(self._stub.Create, request, timeout=timeout)).pid
+        with anyio.CancelScope(shield=True):
+            reply = await self._channel.call(self._stub.Create, request, timeout=timeout)
+        return reply.pid
 
     async def start(self, container_id: str, exec_id: str = "", *, timeout: float | None = CREATE_SECONDS) -> int:
         """Start a created process; its pid. FailedPrecondition when it was started before."""
