@@ -6,6 +6,10 @@ again, with growing pauses, until containerd has been away for `PATIENCE_SECONDS
 in the middle of a pod's start, and yet, once the outage is longer, every call fails at its first attempt instead of
 piling up. A write whose fate is unknown is never repeated: its caller reads what came of it, or undoes it.
 
+A write under way is waited for even when its caller is cancelled. Cut off, it may be carried out all the same, after
+the call that was to undo it has found nothing; and a task's Create leaves the shim behind that was being started, which
+no call leads to.
+
 Source: gRPC over HTTP/2 (PROTOCOL-HTTP2.md); the `containerd-namespace` and `containerd-lease` headers are those of
 containerd's Go client.
 """
@@ -81,10 +85,17 @@ class Channel:
     ) -> R:
         """The answer to a call that must not be sent twice. `timeout` is in seconds, None for no deadline.
 
+        A cancellation waits for the answer, unless there is no deadline.
         Raises the CriError of containerd's status; DeadlineExceeded after `timeout`; Unavailable when containerd is
         not there or went away before it answered.
         """
-        return await self._persist(lambda: self._unary(method, request, timeout, lease), again=False)
+
+        async def attempt() -> R:
+            with anyio.CancelScope(shield=timeout is not None):
+                reply = await self._unary(method, request, timeout, lease)
+            return reply  # noqa: RET504  (inside the scope, mypy expects it to swallow what ends it)
+
+        return await self._persist(attempt, again=False)
 
     async def read(
         self,

@@ -68,11 +68,7 @@ class Tasks:
         checkpoint: Descriptor | None = None,
         timeout: float | None = CREATE_SECONDS,
     ) -> int:
-        """Start the shim and create, but not start, the container's process; its pid.
-
-        Cancelled, it waits for containerd's answer all the same: a create that is cut off leaves the shim behind that
-        was being started, and no call leads to it.
-        """
+        """Start the shim and create, but not start, the container's process; its pid."""
         request = pb.CreateTaskRequest(
             container_id=container_id,
             rootfs=rootfs,
@@ -84,9 +80,7 @@ class Tasks:
             runtime_path=runtime_path,
             checkpoint=checkpoint,
         )
-        with anyio.CancelScope(shield=True):
-            reply = await self._channel.call(self._stub.Create, request, timeout=timeout)
-        return reply.pid
+        return (await self._channel.call(self._stub.Create, request, timeout=timeout)).pid
 
     async def start(self, container_id: str, exec_id: str = "", *, timeout: float | None = CREATE_SECONDS) -> int:
         """Start a created process; its pid. FailedPrecondition when it was started before."""

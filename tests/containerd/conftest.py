@@ -37,7 +37,6 @@ METHODS = {
         containers.CreateContainerRequest,
         containers.CreateContainerResponse,
     ),
-    "/containerd.services.tasks.v1.Tasks/Create": (UNARY, tasks.CreateTaskRequest, tasks.CreateTaskResponse),
     "/containerd.services.tasks.v1.Tasks/Wait": (UNARY, tasks.WaitRequest, tasks.WaitResponse),
     "/containerd.services.events.v1.Events/Subscribe": (STREAM, SubscribeRequest, Envelope),
 }

@@ -125,6 +125,25 @@ async def test_a_cancelled_call_ends_on_containerds_side_as_well(fake, client):
         await ended.wait()
 
 
+async def test_a_write_is_not_cut_off_when_its_caller_goes_away(fake, client):
+    called, ended = anyio.Event(), []
+
+    async def create(stream):
+        await stream.recv_message()
+        called.set()
+        await anyio.sleep(0.05)
+        await stream.send_message(CreateContainerResponse())
+        ended.append("answered")
+
+    fake.answers["Create"] = create
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.containers.create, Container(id="c"))
+            await called.wait()
+            tasks.cancel_scope.cancel()
+    assert ended == ["answered"]
+
+
 async def test_an_unreachable_containerd_is_unavailable_by_its_address(tmp_path):
     async with Client(f"unix://{tmp_path}/none.sock", patience=0) as client:
         with pytest.raises(errors.Unavailable, match=f"{tmp_path}/none.sock can't be reached: .*is it running"):
