@@ -71,6 +71,8 @@ async def _add_sandbox(
         state = SandboxState.UNKNOWN
     elif task is not None and not running:
         await remains.remove_task(parts, metadata.id)
+    elif task is None:  # a deletion that was cut off may have forgotten the task, but not ended its shim
+        await _end_shim(parts, metadata.id)
     status = SandboxStatus(state=state, created_at=created_at, pid=task.pid if task is not None and running else 0)
     sandbox = Sandbox(metadata=metadata, status=status, runtime=runtime)
     if metadata.netns_path:
@@ -83,12 +85,16 @@ async def _add_sandbox(
         sandbox.exited.set()
 
 
+async def _end_shim(parts: Parts, task_id: str) -> None:
+    await to_thread.run_sync(kill_shims, parts.settings.containerd.address, parts.containerd.namespace, task_id)
+
+
 async def _undo_creation(parts: Parts, metadata: SandboxMetadata, runtime: RuntimeChoice) -> None:
     """Undo a RunPodSandbox that was cut off, in the order in which it would have undone itself."""
     log.info("undoing a sandbox whose creation was cut off", sandbox=metadata.id, pod=metadata.name)
     try:
         await remains.remove_task(parts, metadata.id)
-        await to_thread.run_sync(kill_shims, parts.settings.containerd.address, parts.containerd.namespace, metadata.id)
+        await _end_shim(parts, metadata.id)
         await remains.remove_container(parts, metadata.id)
         await remains.remove_snapshot(parts, runtime.snapshotter, metadata.id)
         if metadata.netns_path:
