@@ -13,6 +13,7 @@ from cri_shim.api.containerd.types.runc.options import oci_pb2
 from cri_shim.api.containerd.types.runtimeoptions.v1 import api_pb2 as runtimeoptions_pb2
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.containerd import typeurl
+from cri_shim.cri.namespace_options import namespace_options
 from cri_shim.errors import InvalidArgument
 from cri_shim.state.sandbox import RuntimeChoice
 
@@ -50,8 +51,7 @@ def _check_untrusted(config: cri.PodSandboxConfig, wanted: str) -> None:
             f'annotation {UNTRUSTED_ANNOTATION} asks for the runtime handler "{UNTRUSTED_HANDLER}", '
             f'runtime_handler for "{wanted}": leave one of them out'
         )
-    context = config.linux.security_context if config.linux else None
-    options = context.namespace_options if context else None
+    options = namespace_options(config.linux)
     if options and cri.NamespaceMode.NODE in (options.network, options.pid, options.ipc):
         raise InvalidArgument("an untrusted workload can't share the node's network, pid or ipc namespace")
 

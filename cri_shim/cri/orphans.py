@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 from anyio import to_thread
 
-from cri_shim.cri.sandbox import remains
+from cri_shim.cri import remains
 from cri_shim.errors import CriError
 from cri_shim.linux.files import remove_tree
 

@@ -28,6 +28,7 @@ from cri_shim.state.metadata import (
     KIND_CONTAINER,
     KIND_LABEL,
     KIND_SANDBOX,
+    SANDBOXER,
 )
 from cri_shim.stdio.fifos import open_all_outputs
 
@@ -44,7 +45,6 @@ OBJECT_SECONDS = 30.0  # for one object; a shim that doesn't answer must not hol
 AT_ONCE = 32
 ANSWER_SECONDS = 10.0  # for a shim that is busy; containerd itself gives it two
 _ANSWER_PAUSE = 0.1
-SANDBOXER = "podsandbox"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from cri_shim.cri.image.unpack import ensure_unpacked
 from cri_shim.errors import AlreadyExists, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from cri_shim.api.containerd.types import mount_pb2
     from cri_shim.cri.parts import Parts
@@ -22,7 +22,6 @@ async def prepare_snapshot(
     key: str,
     *,
     lease: str,
-    labels: Mapping[str, str] | None = None,
 ) -> Sequence[mount_pb2.Mount]:
     """Prepare the snapshot `key` on `image` and answer the mounts that make it a root file system.
 
@@ -31,9 +30,9 @@ async def prepare_snapshot(
     """
     snapshots = parts.containerd.snapshots
     try:
-        return await snapshots.prepare(snapshotter, key, image.chain_id, dict(labels or {}), lease=lease)
+        return await snapshots.prepare(snapshotter, key, image.chain_id, lease=lease)
     except NotFound:
         await ensure_unpacked(parts, image, snapshotter)
-        return await snapshots.prepare(snapshotter, key, image.chain_id, dict(labels or {}), lease=lease)
+        return await snapshots.prepare(snapshotter, key, image.chain_id, lease=lease)
     except AlreadyExists:
         return await snapshots.mounts(snapshotter, key)

@@ -15,6 +15,7 @@ import anyio
 import structlog
 
 from cri_shim.errors import CriError, NotFound
+from cri_shim.state.container import UNKNOWN_EXIT_CODE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-UNSEEN_EXIT_STATUS = 255
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 60.0
 
 
@@ -69,7 +69,7 @@ class ExitWatch:
             try:
                 exited = await self._containerd.tasks.wait(task_id)
             except NotFound:
-                return Exit(UNSEEN_EXIT_STATUS, time.time_ns(), seen=False)
+                return Exit(UNKNOWN_EXIT_CODE, time.time_ns(), seen=False)
             except CriError as error:
                 log.warning("wait for a task broke off", id=task_id, error=str(error), next_try_in=pause)
                 await anyio.sleep(pause)

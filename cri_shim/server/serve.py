@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING, Self
 
 import anyio
-import structlog
 from anyio import to_thread
 
 from cri_shim.codec import CriCodec, prepare
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from grpclib._typing import IServable
 
     from cri_shim.config.settings import Settings
-
-log = structlog.get_logger(__name__)
 
 DRAIN_SECONDS = 10.0
 

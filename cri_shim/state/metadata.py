@@ -29,6 +29,8 @@ CONTAINER_TYPE_URL = "github.com/containerd/cri/pkg/store/container/Metadata"
 # label and not an extension, for containerd's store merges extensions: one that was written stays.
 CREATING_LABEL = "io.cri-shim/creating"
 
+SANDBOXER = "podsandbox"  # of the records that are ours and the plugin's; others have a controller of their own
+
 KIND_LABEL = "io.cri-containerd.kind"
 KIND_SANDBOX = "sandbox"
 KIND_CONTAINER = "container"

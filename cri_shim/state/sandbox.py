@@ -10,6 +10,7 @@ import anyio
 
 from cri_shim import codec
 from cri_shim.api.runtime import v1 as cri
+from cri_shim.errors import FailedPrecondition
 
 if TYPE_CHECKING:
     from google.protobuf import any_pb2
@@ -66,6 +67,13 @@ class Sandbox:
     def id(self) -> str:
         """The id, also of its containerd container, task, snapshot and lease."""
         return self.metadata.id
+
+    def require_ready(self) -> None:
+        """FailedPrecondition unless containers may be made and started in it."""
+        if self.closing or self.status.state is not SandboxState.READY:
+            raise FailedPrecondition(
+                f"sandbox {self.id} ({self.metadata.name}) is not ready: stop and remove it, and run a new one"
+            )
 
     def update_status(self, **changes: object) -> None:
         """Replace the status by one with `changes`."""

@@ -17,13 +17,12 @@ from google.protobuf import any_pb2
 
 from cri_shim.api.containerd.services.containers.v1 import containers_pb2
 from cri_shim.api.runtime import v1 as cri
-from cri_shim.cri.container import remains
+from cri_shim.cri import remains
 from cri_shim.cri.container.spec import workload_spec
 from cri_shim.cri.container.stop_signal import oci_name
 from cri_shim.cri.container.volumes import image_volumes, populate
 from cri_shim.cri.handler import choose_handler
 from cri_shim.cri.labels import container_labels
-from cri_shim.cri.sandbox.run import require_ready
 from cri_shim.cri.snapshot import prepare_snapshot
 from cri_shim.errors import InvalidArgument
 from cri_shim.observe.timeline import Timeline, step
@@ -67,7 +66,7 @@ async def create_container(parts: Parts, request: cri.CreateContainerRequest) ->
     name = container_name(config.metadata, pod.metadata)
     if (created := _answered_before(parts, name, config)) is not None:
         return cri.CreateContainerResponse(container_id=created)
-    require_ready(sandbox)
+    sandbox.require_ready()
     creation = _Creation(
         parts=parts,
         sandbox=sandbox,
@@ -139,7 +138,7 @@ class _Creation:
     async def _run(self, undo: Undo) -> None:
         self._reserve(undo)
         parts, runtime = self.parts, self.sandbox.runtime
-        undo.push("directories", lambda: remains.remove_files(parts, self.id))
+        undo.push("directories", lambda: remains.remove_container_files(parts, self.id))
         undo.push("snapshot", lambda: remains.remove_snapshot(parts, runtime.snapshotter, self.id))
         undo.push("container record", lambda: remains.remove_container(parts, self.id))
         volumes = image_volumes(parts, self.id, self.config, self.image.config)
@@ -159,7 +158,7 @@ class _Creation:
                 parts.containerd.containers.create(self._record(spec)),
                 _nothing() if prepared else self._prepare_snapshot(),
             )
-        require_ready(self.sandbox)  # it may have been stopped meanwhile, unaware of us
+        self.sandbox.require_ready()  # it may have been stopped meanwhile, unaware of us
         self._publish(spec, status, io)
 
     async def _prepare_snapshot(self) -> Sequence[mount_pb2.Mount]:

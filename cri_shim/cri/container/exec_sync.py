@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
-import structlog
 from anyio import to_thread
 from google.protobuf import any_pb2
 
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
     from cri_shim.cri.parts import Parts
     from cri_shim.state.container import Container
-
-log = structlog.get_logger(__name__)
 
 OUTPUT_LIMIT = 16 << 20  # bytes of each stream that are kept
 CLEANUP_SECONDS = 10.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -26,11 +27,7 @@ DRAIN_SECONDS = 10.0
 
 def watch_container(parts: Parts, container: Container) -> None:
     """Have the end of the container's task noticed."""
-
-    async def handle(exit_: Exit) -> None:
-        await handle_container_exit(parts, container, exit_)
-
-    parts.exits.watch(container.id, handle)
+    parts.exits.watch(container.id, partial(handle_container_exit, parts, container))
 
 
 async def handle_container_exit(parts: Parts, container: Container, exit_: Exit) -> None:

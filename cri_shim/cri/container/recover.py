@@ -15,7 +15,7 @@ from anyio import to_thread
 
 from cri_shim.api.containerd.types.task import task_pb2
 from cri_shim.api.runtime import v1 as cri
-from cri_shim.cri.container import remains
+from cri_shim.cri import remains
 from cri_shim.cri.container.exit import watch_container
 from cri_shim.cri.container.log_file import log_file
 from cri_shim.cri.handler import stored_runtime

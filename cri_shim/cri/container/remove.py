@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime import v1 as cri
-from cri_shim.cri.container import remains
+from cri_shim.cri import remains
 from cri_shim.cri.container.stop import end_container
 from cri_shim.errors import NotFound
 from cri_shim.state.overlap import settle
@@ -50,6 +50,6 @@ async def _take_apart(parts: Parts, container: Container) -> None:
         [
             remains.remove_container(parts, container.id),
             remains.remove_snapshot(parts, container.runtime.snapshotter, container.id),
-            remains.remove_files(parts, container.id),
+            remains.remove_container_files(parts, container.id),
         ]
     )

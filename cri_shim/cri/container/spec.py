@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from cri_shim.api.runtime import v1 as cri
+from cri_shim.cri.namespace_options import namespace_options
 from cri_shim.cri.policy import policy_of
 from cri_shim.cri.sandbox.files import shm_path
 from cri_shim.errors import InvalidArgument, Unimplemented
@@ -63,8 +64,7 @@ async def workload_spec(
 
 def target_pid(parts: Parts, sandbox: Sandbox, config: cri.ContainerConfig) -> int:
     """The process whose pid namespace is joined, for the pid mode TARGET: a running container's of the same pod."""
-    context = config.linux.security_context if config.linux else None
-    options = context.namespace_options if context else None
+    options = namespace_options(config.linux)
     if options is None or options.pid != cri.NamespaceMode.TARGET:
         return 0
     target = parts.containers.find(options.target_id)

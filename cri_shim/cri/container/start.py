@@ -13,11 +13,10 @@ import anyio
 import structlog
 
 from cri_shim.api.runtime import v1 as cri
-from cri_shim.cri.container import remains
+from cri_shim.cri import remains
 from cri_shim.cri.container.checkpointed import checkpointed
 from cri_shim.cri.container.exit import watch_container
 from cri_shim.cri.container.log_file import log_file
-from cri_shim.cri.sandbox.run import require_ready
 from cri_shim.errors import AlreadyExists, Unknown
 from cri_shim.observe.timeline import Timeline, step
 from cri_shim.state.container import REASON_START_ERROR, START_ERROR_EXIT_CODE
@@ -66,7 +65,7 @@ def _require_startable(parts: Parts, container: Container) -> None:
         raise Unknown(f"container {container.id} is in {state.name} state: only a created container can be started")
     if container.removing:
         raise Unknown(f"container {container.id} is being removed")
-    require_ready(parts.sandboxes.find(container.metadata.sandbox_id))
+    parts.sandboxes.find(container.metadata.sandbox_id).require_ready()
 
 
 async def _start_task(parts: Parts, container: Container) -> None:

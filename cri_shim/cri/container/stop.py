@@ -45,11 +45,16 @@ async def end_container(parts: Parts, container: Container, grace: int = 0) -> N
     if grace > 0 and await _ended_gracefully(parts, container, grace):
         return
     await _send(parts, container, signal.SIGKILL)
+    await observe_exit(f"container {container.id} ({container.metadata.name})", container.exited)
+
+
+async def observe_exit(whose: str, exited: anyio.Event) -> None:
+    """Wait for the exit that SIGKILL must bring about. Raises DeadlineExceeded when it doesn't come."""
     with anyio.move_on_after(KILL_SECONDS):
-        await container.exited.wait()
+        await exited.wait()
         return
     raise DeadlineExceeded(
-        f"container {container.id} ({container.metadata.name}) did not end within {KILL_SECONDS:.0f} s of SIGKILL: "
+        f"{whose} did not end within {KILL_SECONDS:.0f} s of SIGKILL: "
         "its shim or a process in it is stuck (see its state with `ps`); the next stop tries again"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -20,11 +21,7 @@ log = structlog.get_logger(__name__)
 
 def watch_sandbox(parts: Parts, sandbox: Sandbox) -> None:
     """Have the end of the sandbox's task noticed."""
-
-    async def handle(exit_: Exit) -> None:
-        await handle_sandbox_exit(parts, sandbox, exit_)
-
-    parts.exits.watch(sandbox.id, handle)
+    parts.exits.watch(sandbox.id, partial(handle_sandbox_exit, parts, sandbox))
 
 
 async def handle_sandbox_exit(parts: Parts, sandbox: Sandbox, exit_: Exit) -> None:

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime import v1 as cri
+from cri_shim.cri.namespace_options import namespace_options
 from cri_shim.linux.mounts import mount
 
 if TYPE_CHECKING:
@@ -27,8 +28,7 @@ def resolv_conf(dns: cri.DnsConfig) -> str:
 
 def shares_host_ipc(config: cri.PodSandboxConfig) -> bool:
     """Whether the pod shares the node's IPC namespace, and with it the node's /dev/shm."""
-    context = config.linux.security_context if config.linux else None
-    options = context.namespace_options if context else None
+    options = namespace_options(config.linux)
     return options is not None and options.ipc == cri.NamespaceMode.NODE
 
 

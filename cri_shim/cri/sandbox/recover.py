@@ -13,9 +13,8 @@ import structlog
 from anyio import to_thread
 
 from cri_shim.api.containerd.types.task import task_pb2
-from cri_shim.cni import attachment
+from cri_shim.cri import remains
 from cri_shim.cri.handler import stored_runtime
-from cri_shim.cri.sandbox import remains
 from cri_shim.cri.sandbox.exit import watch_sandbox
 from cri_shim.errors import CriError
 from cri_shim.linux import netns
@@ -44,9 +43,7 @@ async def recover_sandbox(
     metadata = SandboxMetadata.from_any(record.extensions[STORE_EXTENSION])
     runtime = stored_runtime(parts.settings, metadata.runtime_handler, container, record)
     if CREATING_LABEL in record.labels:
-        await _undo_creation(
-            parts, metadata, stored_runtime(parts.settings, metadata.runtime_handler, container, record)
-        )
+        await _undo_creation(parts, metadata, runtime)
         return
     if container is not None and SANDBOX_EXTENSION in container.extensions:  # the newer of the two
         metadata = SandboxMetadata.from_any(container.extensions[SANDBOX_EXTENSION])
@@ -97,12 +94,8 @@ async def _undo_creation(parts: Parts, metadata: SandboxMetadata, runtime: Runti
         await _end_shim(parts, metadata.id)
         await remains.remove_container(parts, metadata.id)
         await remains.remove_snapshot(parts, runtime.snapshotter, metadata.id)
-        if metadata.netns_path:
-            alive = await to_thread.run_sync(netns.is_netns, metadata.netns_path)
-            attach = attachment(metadata.config, metadata.id, metadata.netns_path if alive else "")
-            await parts.network(metadata.runtime_handler).delete(attach, result_known=False)
-            await netns.remove(metadata.netns_path)
-        await remains.remove_files(parts, metadata.id)
+        await remains.remove_network(parts, metadata)
+        await remains.remove_sandbox_files(parts, metadata.id)
         await remains.remove_lease(parts, metadata.id)
         await remains.remove_record(parts, metadata.id)
     except (CriError, OSError) as error:

@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime import v1 as cri
+from cri_shim.cri import remains
 from cri_shim.cri.container.remove import remove as remove_container
-from cri_shim.cri.sandbox import remains
 from cri_shim.cri.sandbox.stop import stop
 from cri_shim.errors import NotFound
 from cri_shim.state.overlap import settle
@@ -38,7 +38,7 @@ async def _remove(parts: Parts, sandbox: Sandbox) -> None:
             [
                 remains.remove_container(parts, sandbox.id),
                 remains.remove_snapshot(parts, sandbox.runtime.snapshotter, sandbox.id),
-                remains.remove_files(parts, sandbox.id),
+                remains.remove_sandbox_files(parts, sandbox.id),
                 remains.remove_lease(parts, sandbox.id),
             ]
         )

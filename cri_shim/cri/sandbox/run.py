@@ -17,7 +17,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import anyio
-import structlog
 from anyio import to_thread
 from google.protobuf import any_pb2
 
@@ -25,15 +24,16 @@ from cri_shim.api.containerd.services.containers.v1 import containers_pb2
 from cri_shim.api.containerd.types import mount_pb2, sandbox_pb2
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.cni import attachment
+from cri_shim.cri import remains
 from cri_shim.cri.handler import choose_handler, runtime_choice
 from cri_shim.cri.image.ensure import ensure_sandbox_image
 from cri_shim.cri.labels import container_labels
-from cri_shim.cri.sandbox import remains
+from cri_shim.cri.namespace_options import namespace_options
 from cri_shim.cri.sandbox.exit import watch_sandbox
 from cri_shim.cri.sandbox.files import make_files
 from cri_shim.cri.sandbox.spec import pause_spec
 from cri_shim.cri.snapshot import prepare_snapshot
-from cri_shim.errors import FailedPrecondition, InvalidArgument
+from cri_shim.errors import InvalidArgument
 from cri_shim.linux import netns
 from cri_shim.observe.timeline import Timeline, step
 from cri_shim.oci.spec import SPEC_TYPE_URL, to_json
@@ -42,6 +42,7 @@ from cri_shim.state.metadata import (
     CREATING_LABEL,
     KIND_SANDBOX,
     SANDBOX_EXTENSION,
+    SANDBOXER,
     STORE_EXTENSION,
     SandboxMetadata,
 )
@@ -58,10 +59,7 @@ if TYPE_CHECKING:
     from cri_shim.oci.spec import Spec
     from cri_shim.state.images import ImageRecord
 
-log = structlog.get_logger(__name__)
-
 NETNS_DIRECTORY = "/var/run/netns"
-SANDBOXER = "podsandbox"
 
 
 async def run_pod_sandbox(parts: Parts, request: cri.RunPodSandboxRequest) -> cri.RunPodSandboxResponse:
@@ -111,8 +109,7 @@ def _netns_path(parts: Parts, config: cri.PodSandboxConfig) -> str:
 
 def uses_host_network(config: cri.PodSandboxConfig) -> bool:
     """Whether the pod shares the node's network."""
-    context = config.linux.security_context if config.linux else None
-    options = context.namespace_options if context else None
+    options = namespace_options(config.linux)
     return options is not None and options.network == cri.NamespaceMode.NODE
 
 
@@ -208,7 +205,7 @@ class _Start:
         self.metadata = replace(self.metadata, process_label=spec.process.selinux_label if spec.process else "")
         undo.push("snapshot", lambda: remains.remove_snapshot(parts, self.runtime.snapshotter, self.id))
         undo.push("container record", lambda: remains.remove_container(parts, self.id))
-        undo.push("files", lambda: remains.remove_files(parts, self.id))
+        undo.push("files", lambda: remains.remove_sandbox_files(parts, self.id))
         with step("snapshot, record, files", lane="container"):
             mounts, self.record, _ = await overlap(
                 prepare_snapshot(parts, image, self.runtime.snapshotter, self.id, lease=self.id),
@@ -269,11 +266,3 @@ class _Start:
         """Show a sandbox that could not be undone as NOTREADY, so that a Stop and Remove finish the work."""
         status = SandboxStatus(state=SandboxState.UNKNOWN, created_at=self.record.created_at.ToNanoseconds())
         self.parts.sandboxes.add(Sandbox(metadata=self.metadata, status=status, runtime=self.runtime))
-
-
-def require_ready(sandbox: Sandbox) -> None:
-    """FailedPrecondition unless containers may be made and started in `sandbox`."""
-    if sandbox.closing or sandbox.status.state is not SandboxState.READY:
-        raise FailedPrecondition(
-            f"sandbox {sandbox.id} ({sandbox.metadata.name}) is not ready: stop and remove it, and run a new one"
-        )

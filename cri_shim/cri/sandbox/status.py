@@ -12,6 +12,7 @@ from cri_shim.api.containerd.types.task import task_pb2
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.cri import verbose
 from cri_shim.cri.container.status import container_status_of
+from cri_shim.cri.namespace_options import namespace_options
 from cri_shim.errors import NotFound
 from cri_shim.linux import netns
 from cri_shim.state.go_json import to_json_value
@@ -35,16 +36,13 @@ async def pod_sandbox_status(parts: Parts, request: cri.PodSandboxStatusRequest)
 def pod_sandbox_status_of(sandbox: Sandbox) -> cri.PodSandboxStatus:
     """What memory tells of a sandbox. The addresses go when the network goes: with the state READY."""
     metadata, config = sandbox.metadata, sandbox.metadata.config
-    context = config.linux.security_context if config.linux else None
     return cri.PodSandboxStatus(
         id=sandbox.id,
         metadata=config.metadata,
         state=sandbox.cri_state,
         created_at=sandbox.status.created_at,
         network=_network_status(sandbox),
-        linux=cri.LinuxPodSandboxStatus(
-            namespaces=cri.Namespace(options=context.namespace_options if context else None)
-        ),
+        linux=cri.LinuxPodSandboxStatus(namespaces=cri.Namespace(options=namespace_options(config.linux))),
         labels=config.labels,
         annotations=config.annotations,
         runtime_handler=metadata.runtime_handler,

@@ -1,6 +1,6 @@
-"""Taking a sandbox apart, piece by piece: each piece by its id alone, each idempotent.
+"""Taking sandboxes and containers apart, piece by piece: each piece by its id alone, each idempotent.
 
-A piece that is missing is one that has been removed. RunPodSandbox undoes with these, RemovePodSandbox removes with
+A piece that is missing is one that has been removed. A failed call undoes with these, the Remove calls remove with
 them, recovery clears with them what a `kill -9` left.
 """
 
@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
+from cri_shim.cni import attachment
 from cri_shim.errors import NotFound
+from cri_shim.linux import netns
 from cri_shim.linux.files import remove_trees
 
 if TYPE_CHECKING:
     from cri_shim.cri.parts import Parts
+    from cri_shim.state.metadata import SandboxMetadata
 
 
 async def remove_task(parts: Parts, task_id: str) -> None:
@@ -41,9 +44,28 @@ async def remove_snapshot(parts: Parts, snapshotter: str, key: str) -> None:
         await parts.containerd.snapshots.remove(snapshotter, key)
 
 
-async def remove_files(parts: Parts, sandbox_id: str) -> None:
+async def remove_network(parts: Parts, metadata: SandboxMetadata) -> None:
+    """CNI DEL, then the namespace. Without a stored result the network never came to be: errors are tolerated."""
+    path = metadata.netns_path
+    if not path:
+        return
+    alive = await to_thread.run_sync(netns.is_netns, path)
+    await parts.network(metadata.runtime_handler).delete(
+        attachment(metadata.config, metadata.id, path if alive else ""), result_known=metadata.cni_result is not None
+    )
+    await netns.remove(path)
+
+
+async def remove_container_files(parts: Parts, container_id: str) -> None:
+    """Unmount and remove the container's directories, FIFOs included."""
+    paths = parts.paths
+    await to_thread.run_sync(remove_trees, paths.container_state(container_id), paths.container_root(container_id))
+
+
+async def remove_sandbox_files(parts: Parts, sandbox_id: str) -> None:
     """Unmount and remove the sandbox's directories."""
-    await to_thread.run_sync(remove_trees, parts.paths.sandbox_state(sandbox_id), parts.paths.sandbox_root(sandbox_id))
+    paths = parts.paths
+    await to_thread.run_sync(remove_trees, paths.sandbox_state(sandbox_id), paths.sandbox_root(sandbox_id))
 
 
 async def remove_lease(parts: Parts, sandbox_id: str) -> None:
