@@ -19,6 +19,7 @@ from anyio import to_thread
 
 from cri_shim.cni import Cni
 from cri_shim.config.image_settings import host_platform
+from cri_shim.containerd.backoff import doubling
 from cri_shim.containerd.client import Client
 from cri_shim.cri.container.accounts import AccountsCache
 from cri_shim.cri.container.checkpointed import checkpointed
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+_PAUSES = (0.05, 2.0)  # seconds: the first, the longest
 
 
 async def serve(settings: Settings, *, ready: Callable[[], None] | None = None) -> None:
@@ -147,14 +148,14 @@ def _network(settings: Settings, cni: CniSettings) -> Cni:
 
 async def _wait_for_containerd(parts: Parts) -> None:
     """Wait until containerd answers and is found fit. Raises FailedPrecondition when it is not."""
-    pause = _FIRST_PAUSE
+    pauses = doubling(*_PAUSES)
     while True:
         try:
             parts.health.version = await parts.containerd.check()
         except Unavailable as error:
+            pause = next(pauses)
             log.warning("waiting for containerd", error=str(error), next_try_in=pause)
             await anyio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
         else:
             parts.health.problem = None
             return

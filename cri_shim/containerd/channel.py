@@ -26,6 +26,7 @@ from grpclib.client import Channel as GrpcChannel
 from grpclib.config import Configuration
 from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 
+from cri_shim.containerd.backoff import doubling
 from cri_shim.errors import DeadlineExceeded, Internal, Unavailable, from_status
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ class Channel:
         return reply
 
     async def _persist(self, attempt: Callable[[], Awaitable[R]], *, again: bool) -> R:
-        pause = _FIRST_PAUSE_SECONDS
+        pauses = doubling(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         while True:
             try:
                 result = await attempt()
@@ -176,8 +177,8 @@ class Channel:
             else:
                 self._down_since = None
                 return result
+            pause = next(pauses)
             await anyio.sleep(random.uniform(pause / 2, pause))  # noqa: S311  (spreads retries, guards nothing)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def _patient(self) -> bool:
         now = anyio.current_time()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import anyio
 import structlog
 
+from cri_shim.containerd.backoff import doubling
 from cri_shim.errors import CriError, NotFound
 from cri_shim.state.container import UNKNOWN_EXIT_CODE
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 60.0
+_PAUSES = (0.2, 60.0)  # seconds: the first, the longest
 
 
 @dataclass(frozen=True)
@@ -51,28 +52,28 @@ class ExitWatch:
 
     async def _watch(self, task_id: str, handle: Callable[[Exit], Awaitable[None]]) -> None:
         exit_ = await self.wait(task_id)
-        pause = _FIRST_PAUSE
+        pauses = doubling(*_PAUSES)
         while True:
             try:
                 await handle(exit_)
             except Exception as error:  # noqa: BLE001  (logged and tried again: an exit is never forgotten)
+                pause = next(pauses)
                 log.warning("exit not handled yet", id=task_id, error=repr(error), next_try_in=pause)
                 await anyio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
             else:
                 return
 
     async def wait(self, task_id: str) -> Exit:
         """The exit of `task_id`, however often containerd restarts until then."""
-        pause = _FIRST_PAUSE
+        pauses = doubling(*_PAUSES)
         while True:
             try:
                 exited = await self._containerd.tasks.wait(task_id)
             except NotFound:
                 return Exit(UNKNOWN_EXIT_CODE, time.time_ns(), seen=False)
             except CriError as error:
+                pause = next(pauses)
                 log.warning("wait for a task broke off", id=task_id, error=str(error), next_try_in=pause)
                 await anyio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
             else:
                 return Exit(exited.status, exited.at_ns or time.time_ns())

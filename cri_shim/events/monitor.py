@@ -14,6 +14,7 @@ import structlog
 
 from cri_shim.api.containerd.events import image_pb2, task_pb2
 from cri_shim.containerd import typeurl
+from cri_shim.containerd.backoff import doubling
 from cri_shim.errors import CriError, Unavailable
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ log = structlog.get_logger(__name__)
 OOM_TOPIC = "/tasks/oom"
 IMAGES = "/images/"
 FILTERS = (f'topic=="{OOM_TOPIC}"', f'topic~="{IMAGES}"')
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+_PAUSES = (0.1, 5.0)  # seconds: the first, the longest
 
 
 @dataclass
@@ -53,22 +54,22 @@ class Listener(Protocol):
 
 async def monitor(containerd: Client, health: ContainerdHealth, listener: Listener) -> None:
     """Listen until cancelled, subscribing anew after each loss."""
-    pause = _FIRST_PAUSE
+    pauses = doubling(*_PAUSES)
     while True:
         try:
             async with containerd.events.subscribe(*FILTERS) as events:
                 health.version = await containerd.check()
                 health.problem = None
-                pause = _FIRST_PAUSE
+                pauses = doubling(*_PAUSES)
                 await listener.resync()
                 async for envelope in events:
                     await _dispatch(envelope, containerd.namespace, listener)
             raise Unavailable("containerd ended the event stream")
         except CriError as error:
+            pause = next(pauses)
             health.problem = str(error)
             log.warning("containerd's event stream is lost", error=str(error), next_try_in=pause)
         await anyio.sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 def _image_name(event: any_pb2.Any) -> str:
