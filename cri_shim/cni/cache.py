@@ -95,8 +95,8 @@ class Cache:
     def remove(self, network: str, container_id: str, ifname: str) -> None:
         """Forget an attachment; a missing one is fine."""
         path = self._path(network, container_id, ifname)
-        with _named(path), contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+        with _named(path):
+            files.remove_written(path)
 
     def of(self, container_id: str) -> list[CachedAttachment]:
         """The attachments of one pod, by interface name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import secrets
 import shutil
@@ -23,7 +24,7 @@ def write_atomic(path: str, data: bytes, mode: int, *, durable: bool = True) -> 
     Without `durable` it isn't synced: whole for every reader and after our own death, but not after a power cut.
     Raises `OSError`; the old file is then as it was.
     """
-    temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{secrets.token_hex(6)}")
+    temporary = _temporary(path) + secrets.token_hex(6)
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with open(fd, "wb") as file:
@@ -34,9 +35,15 @@ def write_atomic(path: str, data: bytes, mode: int, *, durable: bool = True) -> 
                 os.fsync(fd)
         os.replace(temporary, path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        _unlink(temporary)
         raise
+
+
+def remove_written(path: str) -> None:
+    """Remove what `write_atomic` made at `path`, and what it left beside it if it was killed; missing is fine."""
+    for leftover in glob.iglob(glob.escape(_temporary(path)) + "*"):
+        _unlink(leftover)
+    _unlink(path)
 
 
 def remove_tree(path: str) -> None:
@@ -75,6 +82,16 @@ def unmount_below(real_path: str) -> None:
         for target in reversed(targets):
             mounts.unmount(target)
     raise errors.FailedPrecondition(f"{targets[-1]} can't be unmounted; {real_path} is left as it is")
+
+
+def _temporary(path: str) -> str:
+    """What the names begin with that a file has while it is written."""
+    return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.")
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def _remove(path: str) -> None:

@@ -257,6 +257,13 @@ async def test_a_record_that_cannot_be_read_is_named(node, attached):
         await attached.delete(node.attachment(), result_known=True)
 
 
+async def test_a_record_that_was_being_written_when_we_were_killed_goes_too(node, attached):
+    results = node.root / "cache/results"
+    (results / ".net-abc-eth0.30e6ff9d0814").write_text("{")
+    await attached.delete(node.attachment(), result_known=True)
+    assert list(results.iterdir()) == []
+
+
 async def test_other_pods_and_files_that_are_no_records_are_left_alone(node, attached):
     await attached.add(node.attachment("abcd"))
     (node.root / "cache/results/x-abc-eth0").write_text("{}")

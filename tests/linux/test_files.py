@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -25,6 +27,19 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     with pytest.raises(OSError, match="directory"):
         files.write_atomic(str(path), b"new", 0o600)
     assert os.listdir(tmp_path) == ["status"]
+
+
+def test_what_a_killed_write_left_goes_with_its_file_and_nothing_else_does(tmp_path):
+    path = tmp_path / "net-[a]*"
+    killed = "import os; from cri_shim.linux import files; os.replace = lambda *_: os._exit(9); "
+    killed += f"files.write_atomic({str(path)!r}, b'new', 0o600)"  # whole, and without a name yet
+    assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == 9
+    path.touch()
+    (tmp_path / "net-[a]*2").touch()
+    assert len(os.listdir(tmp_path)) == 3
+    files.remove_written(str(path))
+    files.remove_written(str(path))
+    assert os.listdir(tmp_path) == ["net-[a]*2"]
 
 
 def test_a_tree_a_file_and_a_missing_path_are_removed(tmp_path):
