@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from integration.harness import rootfs
 from integration.harness.containerd import MAIN, PEER, Containerd, write_network
 from integration.harness.errors import HarnessError
+from integration.harness.faults import SOCKET as FAULTS
+from integration.harness.faults import FaultProxy
 from integration.harness.node import Bind, Node, NodePlan
 from integration.harness.registry import Registry
 from integration.harness.shim import Shim, source_binds
@@ -31,6 +33,7 @@ class RunningNode:
     containerd: Containerd
     shim: Shim | None
     peer: Containerd | None
+    faults: FaultProxy | None = None
 
     @property
     def shim_endpoint(self) -> str:
@@ -63,13 +66,17 @@ def running_node(
     shim_arguments: Sequence[str] = (),
     shim_environment: Mapping[str, str] | None = None,
     more_config: str = "",
+    faults: bool = False,
 ) -> Iterator[RunningNode]:
     """Start a node with a registry and containerd, `shim` or `peer` or both; it is gone at the end.
 
     cri-shim runs from `wheel` (or $CRI_SHIM_WHEEL) when there is one, else from the source tree. `more_config` is TOML
-    added to the configuration of everybody. Raises `HarnessError` when the machine can't, or something doesn't start.
+    added to the configuration of everybody. With `faults`, cri-shim reaches containerd through a proxy that can let a
+    call go wrong. Raises `HarnessError` when the machine can't, or something doesn't start.
     """
     wheel = wheel or _wheel_of_environment()
+    if faults:
+        shim_arguments = (*shim_arguments, "--containerd-address", FAULTS)
     shown = (*binds, *(() if wheel else source_binds()))
     with Node.start(NodePlan(layers=prepare(wheel), binds=shown)) as node:
         write_network(node)
@@ -81,9 +88,14 @@ def running_node(
             if shim
             else None,
             peer=Containerd(node, PEER, more=more_config) if peer else None,
+            faults=FaultProxy(node.path(FAULTS), node.path(MAIN.socket)) if faults else None,
         )
-        _start(running)
-        yield running
+        try:
+            _start(running)
+            yield running
+        finally:
+            if running.faults:
+                running.faults.close()
 
 
 def prepare(wheel: Path | None = None) -> tuple[Path, ...]:
