@@ -64,7 +64,7 @@ async def create_container(parts: Parts, request: cri.CreateContainerRequest) ->
     if config.image is None or not config.image.image:
         raise InvalidArgument("config.image.image is missing: name the image by tag, digest or id")
     name = container_name(config.metadata, pod.metadata)
-    if (created := _answered_before(parts, name, config)) is not None:
+    if (created := _answered_before(parts, name, sandbox, config)) is not None:
         return cri.CreateContainerResponse(container_id=created)
     sandbox.require_ready()
     creation = _Creation(
@@ -85,12 +85,16 @@ async def create_container(parts: Parts, request: cri.CreateContainerRequest) ->
     return cri.CreateContainerResponse(container_id=container_id)
 
 
-def _answered_before(parts: Parts, name: str, config: cri.ContainerConfig) -> str | None:
-    """The container that an earlier call with this very config made, its answer having been lost."""
+def _answered_before(parts: Parts, name: str, sandbox: Sandbox, config: cri.ContainerConfig) -> str | None:
+    """The container that an earlier call with this very request made, its answer having been lost.
+
+    Names don't tell the attempts of a pod apart: a container of the sandbox before this one may have the same.
+    """
     container = parts.containers.get(parts.container_names.owner(name) or "")
     if container is None or container.removing:
         return None
-    same = container.metadata.config == config and container.status.state == cri.ContainerState.CONTAINER_CREATED
+    metadata, created = container.metadata, cri.ContainerState.CONTAINER_CREATED
+    same = (metadata.sandbox_id, metadata.config, container.status.state) == (sandbox.id, config, created)
     return container.id if same else None
 
 

@@ -96,7 +96,9 @@ def _answered_before(parts: Parts, name: str, request: cri.RunPodSandboxRequest)
     sandbox = parts.sandboxes.get(parts.sandbox_names.owner(name) or "")
     if sandbox is None or sandbox.closing or sandbox.status.state is not SandboxState.READY:
         return None
-    return sandbox.id if sandbox.metadata.config == request.config else None
+    metadata = sandbox.metadata
+    same = metadata.config == request.config and metadata.runtime_handler == request.runtime_handler
+    return sandbox.id if same else None
 
 
 def _netns_path(parts: Parts, config: cri.PodSandboxConfig) -> str:
