@@ -1,4 +1,4 @@
-"""The life of pods and containers, in its less usual turns: what fails, what is stopped when, what is told afterwards."""
+"""The life of pods and containers in its less usual turns: what fails, what is stopped when, what is told of it."""
 
 from __future__ import annotations
 
