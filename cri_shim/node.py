@@ -42,6 +42,8 @@ from cri_shim.state.names import NameIndex
 from cri_shim.state.overlap import settle
 from cri_shim.state.paths import Paths
 from cri_shim.state.store import Store
+from cri_shim.stats.collector import Collector
+from cri_shim.stats.hierarchy import Hierarchies
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
 
     from cri_shim.config.runtime_settings import CniSettings
     from cri_shim.config.settings import Settings
+    from cri_shim.state.container import Container
+    from cri_shim.state.sandbox import Sandbox
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +79,7 @@ async def serve(settings: Settings, *, ready: Callable[[], None] | None = None) 
             listener = _Listener(parts)
             tasks.start_soon(monitor, containerd, parts.health, listener)
             tasks.start_soon(parts.snapshot_usage.collect)
+            tasks.start_soon(parts.collector.collect)
             for network in parts.networks.values():
                 tasks.start_soon(network.watch)
             server.ready()
@@ -98,6 +103,9 @@ async def _build(settings: Settings, containerd: Client, tasks: TaskGroup) -> Pa
     paths = Paths(root=settings.cri_root, state=settings.cri_state)
     await to_thread.run_sync(_make_directories, paths)
     architecture = host_platform().partition("/")[2]
+    containers: Store[Container] = Store("container")
+    sandboxes: Store[Sandbox] = Store("sandbox")
+    hierarchies = await to_thread.run_sync(Hierarchies.of_this_node)
     return Parts(
         settings=settings,
         containerd=containerd,
@@ -108,8 +116,8 @@ async def _build(settings: Settings, containerd: Client, tasks: TaskGroup) -> Pa
         networks=_networks(settings),
         base_specs=await to_thread.run_sync(base_specs, settings),
         runtime_handlers=[],
-        sandboxes=Store("sandbox"),
-        containers=Store("container"),
+        sandboxes=sandboxes,
+        containers=containers,
         sandbox_names=NameIndex(),
         container_names=NameIndex(),
         images=ImageStore(containerd, architecture),
@@ -117,6 +125,9 @@ async def _build(settings: Settings, containerd: Client, tasks: TaskGroup) -> Pa
         accounts=AccountsCache(os.path.join(paths.state, "mounts")),
         flights=Flights(tasks),
         exits=ExitWatch(containerd, tasks),
+        collector=Collector(
+            containers, sandboxes, hierarchies, containerd.tasks, settings.runtime.stats_collect_period
+        ),
     )
 
 

@@ -9,6 +9,6 @@ calls, `compiled` keeps the functions, `messages` and `grpc` are the doors. Diff
 
 from cri_shim.codec.compiled import prepare
 from cri_shim.codec.grpc import CriCodec, Encoded
-from cri_shim.codec.messages import decode, encode, item
+from cri_shim.codec.messages import decode, encode, framed, item
 
-__all__ = ["CriCodec", "Encoded", "decode", "encode", "item", "prepare"]
+__all__ = ["CriCodec", "Encoded", "decode", "encode", "framed", "item", "prepare"]

@@ -39,5 +39,9 @@ def item(number: int, message: betterproto2.Message) -> bytes:
 
     Internal: as for `encode`.
     """
-    body = encode(message)
+    return framed(number, encode(message))
+
+
+def framed(number: int, body: bytes) -> bytes:
+    """As `item`, for a message that is encoded already."""
     return item_head(number, len(body)) + body

@@ -12,6 +12,8 @@ from cri_shim.cri.image import fs_info, pull, remove, status
 from cri_shim.cri.image import list as list_
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from cri_shim.codec import Encoded
     from cri_shim.cri.parts import Parts
 
@@ -26,6 +28,11 @@ class ImageService(cri.ImageServiceBase):
         self, message: cri.ListImagesRequest
     ) -> Encoded[cri.ListImagesResponse]:
         return list_.list_images(self._parts, message)
+
+    def stream_images(  # type: ignore[override]
+        self, message: cri.StreamImagesRequest
+    ) -> AsyncIterator[Encoded[cri.StreamImagesResponse]]:
+        return list_.stream_images(self._parts, message)
 
     async def image_status(self, message: cri.ImageStatusRequest) -> cri.ImageStatusResponse:
         return status.image_status(self._parts, message)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from cri_shim.api.runtime import v1 as cri
     from cri_shim.cni import Cni
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cri_shim.state.paths import Paths
     from cri_shim.state.sandbox import Sandbox
     from cri_shim.state.store import Store
+    from cri_shim.stats.collector import Collector
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Parts:
     accounts: AccountsCache
     flights: Flights
     exits: ExitWatch
+    collector: Collector
 
     def network(self, handler: str) -> Cni:
         """The network of a handler's pods: its own, else the node's."""
@@ -58,3 +60,11 @@ class Parts:
     def containers_of(self, sandbox_id: str) -> list[Container]:
         """The containers of a pod, in no particular order."""
         return [container for container in self.containers if container.metadata.sandbox_id == sandbox_id]
+
+    def containers_by_sandbox(self, sandboxes: Iterable[Sandbox]) -> dict[str, list[Container]]:
+        """The containers of each of `sandboxes`, by its id."""
+        found: dict[str, list[Container]] = {sandbox.id: [] for sandbox in sandboxes}
+        for container in self.containers:
+            if (pod := found.get(container.metadata.sandbox_id)) is not None:
+                pod.append(container)
+        return found

@@ -11,14 +11,18 @@ from cri_shim.api.runtime import v1 as cri
 from cri_shim.cri import runtime_config, status, version
 from cri_shim.cri.container import create, exec_sync, remove, reopen_log, start, stop
 from cri_shim.cri.container import list as list_
+from cri_shim.cri.container import stats as container_stats
 from cri_shim.cri.container import status as container_status
 from cri_shim.cri.sandbox import list as sandbox_list
 from cri_shim.cri.sandbox import remove as sandbox_remove
 from cri_shim.cri.sandbox import run as sandbox_run
+from cri_shim.cri.sandbox import stats as sandbox_stats
 from cri_shim.cri.sandbox import status as sandbox_status
 from cri_shim.cri.sandbox import stop as sandbox_stop
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from cri_shim.codec import Encoded
     from cri_shim.cri.parts import Parts
 
@@ -55,6 +59,11 @@ class RuntimeService(cri.RuntimeServiceBase):
     ) -> Encoded[cri.ListPodSandboxResponse]:
         return sandbox_list.list_pod_sandbox(self._parts, message)
 
+    def stream_pod_sandboxes(  # type: ignore[override]
+        self, message: cri.StreamPodSandboxesRequest
+    ) -> AsyncIterator[Encoded[cri.StreamPodSandboxesResponse]]:
+        return sandbox_list.stream_pod_sandboxes(self._parts, message)
+
     async def create_container(self, message: cri.CreateContainerRequest) -> cri.CreateContainerResponse:
         return await create.create_container(self._parts, message)
 
@@ -72,6 +81,11 @@ class RuntimeService(cri.RuntimeServiceBase):
     ) -> Encoded[cri.ListContainersResponse]:
         return list_.list_containers(self._parts, message)
 
+    def stream_containers(  # type: ignore[override]
+        self, message: cri.StreamContainersRequest
+    ) -> AsyncIterator[Encoded[cri.StreamContainersResponse]]:
+        return list_.stream_containers(self._parts, message)
+
     async def container_status(self, message: cri.ContainerStatusRequest) -> cri.ContainerStatusResponse:
         return await container_status.container_status(self._parts, message)
 
@@ -80,3 +94,33 @@ class RuntimeService(cri.RuntimeServiceBase):
 
     async def exec_sync(self, message: cri.ExecSyncRequest) -> cri.ExecSyncResponse:
         return await exec_sync.exec_sync(self._parts, message)
+
+    async def container_stats(  # type: ignore[override]
+        self, message: cri.ContainerStatsRequest
+    ) -> Encoded[cri.ContainerStatsResponse]:
+        return await container_stats.container_stats(self._parts, message)
+
+    async def list_container_stats(  # type: ignore[override]
+        self, message: cri.ListContainerStatsRequest
+    ) -> Encoded[cri.ListContainerStatsResponse]:
+        return await container_stats.list_container_stats(self._parts, message)
+
+    def stream_container_stats(  # type: ignore[override]
+        self, message: cri.StreamContainerStatsRequest
+    ) -> AsyncIterator[Encoded[cri.StreamContainerStatsResponse]]:
+        return container_stats.stream_container_stats(self._parts, message)
+
+    async def pod_sandbox_stats(  # type: ignore[override]
+        self, message: cri.PodSandboxStatsRequest
+    ) -> Encoded[cri.PodSandboxStatsResponse]:
+        return await sandbox_stats.pod_sandbox_stats(self._parts, message)
+
+    async def list_pod_sandbox_stats(  # type: ignore[override]
+        self, message: cri.ListPodSandboxStatsRequest
+    ) -> Encoded[cri.ListPodSandboxStatsResponse]:
+        return await sandbox_stats.list_pod_sandbox_stats(self._parts, message)
+
+    def stream_pod_sandbox_stats(  # type: ignore[override]
+        self, message: cri.StreamPodSandboxStatsRequest
+    ) -> AsyncIterator[Encoded[cri.StreamPodSandboxStatsResponse]]:
+        return sandbox_stats.stream_pod_sandbox_stats(self._parts, message)

@@ -75,12 +75,13 @@ def _create(path: str) -> None:
 
 def bring_loopback_up(path: str) -> tuple[str, ...]:
     """`loopback_up` for a thread of its own, which is in the namespace from then on."""
-    _enter(path)
+    enter(path)
     _set_up("lo")
     return tuple(_loopback_addresses())
 
 
-def _enter(path: str) -> None:
+def enter(path: str) -> None:
+    """Move the calling thread, one of its own, into the namespace; `errors.NotFound` when there is none at `path`."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError as error:

@@ -117,6 +117,7 @@ state = '{place.state}'
 
 [plugins.'io.containerd.cri.v1.images']
   snapshotter = 'overlayfs'
+  stats_collect_period = 1
   [plugins.'io.containerd.cri.v1.images'.pinned_images]
     sandbox = '{PAUSE}'
   [plugins.'io.containerd.cri.v1.images'.registry]

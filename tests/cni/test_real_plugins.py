@@ -48,7 +48,7 @@ def connect_from(path, address):
     """The errno of a connection from inside a namespace: refused means that somebody was there to refuse."""
 
     def run():
-        netns._enter(path)
+        netns.enter(path)
         with socket.socket() as one:
             one.settimeout(5)
             return one.connect_ex((address, 1))

@@ -28,7 +28,7 @@ def look_inside(path):
     """The addresses in the namespace, and which namespace it is."""
 
     def look():
-        netns._enter(path)
+        netns.enter(path)
         return netns._loopback_addresses(), os.readlink("/proc/thread-self/ns/net")
 
     return own_thread.call(look)

@@ -1,4 +1,4 @@
-"""ListContainers: from memory alone, each item encoded once between two changes of the container."""
+"""ListContainers and StreamContainers: from memory alone, each item encoded once between two changes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.codec import Encoded
+from cri_shim.cri.chunks import chunks
 from cri_shim.cri.selection import has_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from cri_shim.cri.parts import Parts
     from cri_shim.state.container import Container
@@ -19,6 +20,15 @@ def list_containers(parts: Parts, request: cri.ListContainersRequest) -> Encoded
     """The containers that match every part of the filter that is given."""
     items = b"".join(container.list_item() for container in select_containers(parts, request.filter))
     return Encoded(cri.ListContainersResponse, items)
+
+
+async def stream_containers(
+    parts: Parts, request: cri.StreamContainersRequest
+) -> AsyncIterator[Encoded[cri.StreamContainersResponse]]:
+    """As `list_containers`, in pieces: the containers as they are when each piece is made."""
+    items = (container.list_item() for container in select_containers(parts, request.filter))
+    for chunk in chunks(cri.StreamContainersResponse, items):
+        yield chunk
 
 
 def select_containers(parts: Parts, wanted: cri.ContainerFilter | None) -> Iterator[Container]:

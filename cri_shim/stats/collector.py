@@ -1,0 +1,205 @@
+"""Looks at every running container and every ready pod in the background, so that a call only has to read memory.
+
+A round costs a few reads for each cgroup, in a thread. The pause between rounds is `stats_collect_period`, and longer
+where rounds would take more than a twentieth of a CPU: a node of a thousand containers is looked at less often, not at
+the cost of its pods. What was started since the last round is looked at when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+import structlog
+from anyio import to_thread
+
+from cri_shim.errors import CriError, NotFound
+from cri_shim.state.sandbox import Sandbox, SandboxState
+from cri_shim.stats.network import Interface, interfaces
+from cri_shim.stats.sample import Sample, nano_cores, total
+from cri_shim.stats.task_metrics import sample_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from cri_shim.containerd.tasks import Tasks
+    from cri_shim.state.container import Container
+    from cri_shim.state.store import Store
+    from cri_shim.stats.group import Group
+    from cri_shim.stats.hierarchy import Hierarchies
+
+log = structlog.get_logger(__name__)
+
+RUNC = "io.containerd.runc.v2"
+"""The runtime (runc, crun) whose containers' processes are the node's own."""
+
+_SHARE = 20  # a round may take one part in so many of a CPU
+_SHORTEST_WINDOW = 0.5  # of the period: a rate over less time is left out
+
+
+@dataclass(eq=False, slots=True)
+class Reading:
+    """The last look at one object; `encoded` is for whoever answers with it, and goes with the next look."""
+
+    sample: Sample
+    base: Sample | None = None  # an earlier one, that the rate is against
+    nano_cores: int | None = None
+    interfaces: tuple[Interface, ...] | None = None  # of a pod; None for one on the node's network
+    encoded: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What is to be looked at, as it was when the round began."""
+
+    id: str
+    pid: int
+    parent: str = ""  # a pod's cgroup
+    netns_path: str = ""
+    pod: bool = False
+
+
+class Collector:
+    """The newest reading of each container and sandbox; `period` is in seconds."""
+
+    def __init__(
+        self,
+        containers: Store[Container],
+        sandboxes: Store[Sandbox],
+        hierarchies: Hierarchies,
+        tasks: Tasks,
+        period: float,
+    ) -> None:
+        self._containers = containers
+        self._sandboxes = sandboxes
+        self._hierarchies = hierarchies
+        self._tasks = tasks
+        self._period = period
+        self._readings: dict[str, Reading] = {}
+        self._groups: dict[tuple[str, int], Group] = {}  # by id and pid
+
+    async def collect(self) -> None:
+        """Look at everything, round after round, for ever."""
+        while True:
+            spent = await self._round(self._containers, self._sandboxes)
+            self._forget()
+            await anyio.sleep(max(self._period, spent * _SHARE))
+
+    async def look(self, things: Iterable[Container | Sandbox]) -> None:
+        """Look now at those of `things` that run and that no round has come to yet."""
+        new = [thing for thing in things if _runs(thing) and thing.id not in self._readings]
+        if new:
+            sandboxes = [thing for thing in new if isinstance(thing, Sandbox)]
+            await self._round([thing for thing in new if not isinstance(thing, Sandbox)], sandboxes)
+
+    def of(self, thing: Container | Sandbox) -> Reading | None:
+        """The newest reading; None for what doesn't run, or has vanished."""
+        return self._readings.get(thing.id) if _runs(thing) else None
+
+    def group(self, thing: Container | Sandbox) -> Group | None:
+        """Its cgroup; None for one that is not on this node, or not seen yet."""
+        return self._groups.get((thing.id, thing.status.pid))
+
+    async def _round(self, containers: Iterable[Container], sandboxes: Iterable[Sandbox]) -> float:
+        """Look at what runs of these; the CPU time that took, in seconds."""
+        running = [container for container in containers if container.running]
+        local = [_Target(item.id, item.status.pid) for item in running if item.runtime.name == RUNC]
+        pods = [_pod(sandbox) for sandbox in sandboxes if _runs(sandbox)]
+        found, spent = await to_thread.run_sync(self._look_at, [*local, *pods])
+        foreign = [item.id for item in running if item.runtime.name != RUNC]
+        for each, sample in (await self._ask(foreign)).items():
+            found[each] = Reading(sample)
+        for each, reading in found.items():
+            self._readings[each] = self._rated(reading, self._readings.get(each))
+        self._sum_up(pods)
+        return spent
+
+    def _look_at(self, targets: list[_Target]) -> tuple[dict[str, Reading], float]:
+        begin = time.thread_time()
+        found = {}
+        for target in targets:
+            try:
+                found[target.id] = self._look_at_one(target)
+            except NotFound:  # it has ended meanwhile
+                self._groups.pop((target.id, target.pid), None)
+            except (CriError, OSError) as error:
+                log.warning("usage not measured this time", id=target.id, error=str(error))
+        return found, time.thread_time() - begin
+
+    def _look_at_one(self, target: _Target) -> Reading:
+        sample = Sample(time.time_ns())
+        if target.parent or not target.pod:
+            sample = self._group(target).sample()
+        seen = interfaces(target.pid, target.netns_path) if target.netns_path else None
+        return Reading(sample, interfaces=seen)
+
+    def _group(self, target: _Target) -> Group:
+        key = (target.id, target.pid)
+        if (known := self._groups.get(key)) is None:
+            hierarchies = self._hierarchies
+            known = hierarchies.of_path(target.parent) if target.pod else hierarchies.of_process(target.pid, target.id)
+            self._groups[key] = known
+        return known
+
+    async def _ask(self, ids: list[str]) -> dict[str, Sample]:
+        """The samples of containers whose runtime alone knows what they use."""
+        if not ids:
+            return {}
+        try:
+            metrics = await self._tasks.metrics(*(f"id=={each}" for each in ids))
+            return {metric.id: sample_of(metric) for metric in metrics}
+        except CriError as error:
+            log.warning("usage not told this time", containers=len(ids), error=str(error))
+            return {}
+
+    def _rated(self, reading: Reading, before: Reading | None) -> Reading:
+        """`reading` with its rate against the one before, or against that one's base where it came too soon after."""
+        if before is not None:
+            long_enough = reading.sample.at - before.sample.at >= self._period * _SHORTEST_WINDOW * 1e9
+            reading.base = before.sample if long_enough else before.base
+            if reading.base is not None:
+                reading.nano_cores = nano_cores(reading.base, reading.sample)
+        return reading
+
+    def _sum_up(self, pods: Iterable[_Target]) -> None:
+        """Make up for the cgroup that a pod without a parent has not got: the sum of its containers."""
+        without = {target.id for target in pods if not target.parent}
+        parts: Mapping[str, list[Sample]] = {each: [] for each in without}
+        for container in self._containers if without else ():
+            if container.metadata.sandbox_id in without and (reading := self.of(container)) is not None:
+                parts[container.metadata.sandbox_id].append(reading.sample)
+        for each in without & self._readings.keys():
+            reading, before = self._readings[each], self._readings[each].base
+            reading.sample = total(reading.sample.at, parts[each])
+            reading.nano_cores = nano_cores(before, reading.sample) if before is not None else None
+
+    def _forget(self) -> None:
+        """Let go of what has ended since."""
+        for each in [each for each in self._readings if not self._is_there(each)]:
+            del self._readings[each]
+        for key in list(self._groups):  # a copy: another look may be adding to it in its thread
+            if key[0] not in self._readings:
+                self._groups.pop(key, None)
+
+    def _is_there(self, each: str) -> bool:
+        thing = self._containers.get(each) or self._sandboxes.get(each)
+        return thing is not None and _runs(thing)
+
+
+def _runs(thing: Container | Sandbox) -> bool:
+    if isinstance(thing, Sandbox):
+        return thing.status.state is SandboxState.READY
+    return thing.running
+
+
+def _pod(sandbox: Sandbox) -> _Target:
+    linux = sandbox.metadata.config.linux
+    return _Target(
+        sandbox.id,
+        sandbox.status.pid,
+        parent=linux.cgroup_parent if linux is not None else "",
+        netns_path=sandbox.metadata.netns_path,
+        pod=True,
+    )
