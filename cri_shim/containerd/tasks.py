@@ -93,10 +93,18 @@ class Tasks:
         reply = await self._of_shim(lambda: self._channel.read(self._stub.Get, request, timeout=timeout))
         return reply.process
 
-    async def kill(self, container_id: str, signal: int, exec_id: str = "", *, all: bool = False) -> None:  # noqa: A002
+    async def kill(
+        self,
+        container_id: str,
+        signal: int,
+        exec_id: str = "",
+        *,
+        all: bool = False,  # noqa: A002  (the message's name)
+        timeout: float | None = DEADLINE_SECONDS,
+    ) -> None:
         """Send `signal` to a process, or to `all` of the container's. NotFound when it has ended already."""
         request = pb.KillRequest(container_id=container_id, exec_id=exec_id, signal=signal, all=all)
-        await self._of_shim(lambda: self._channel.call(self._stub.Kill, request))
+        await self._of_shim(lambda: self._channel.call(self._stub.Kill, request, timeout=timeout))
 
     async def delete(self, container_id: str) -> pb.DeleteResponse:
         """Remove an ended task and its shim; how it ended. FailedPrecondition while it runs."""

@@ -16,6 +16,7 @@ from cri_shim.cni import attachment
 from cri_shim.errors import NotFound
 from cri_shim.linux import netns
 from cri_shim.linux.files import remove_trees
+from cri_shim.linux.shims import kill_shims
 
 if TYPE_CHECKING:
     from cri_shim.cri.parts import Parts
@@ -30,6 +31,11 @@ async def remove_task(parts: Parts, task_id: str) -> None:
         await tasks.wait(task_id)
     with suppress(NotFound):
         await tasks.delete(task_id)
+
+
+async def end_shims(parts: Parts, task_id: str) -> int:
+    """Kill the shims that containerd started for a task; how many there were."""
+    return await to_thread.run_sync(kill_shims, parts.settings.containerd.address, parts.containerd.namespace, task_id)
 
 
 async def remove_container(parts: Parts, container_id: str) -> None:

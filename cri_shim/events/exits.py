@@ -15,7 +15,7 @@ import anyio
 import structlog
 
 from cri_shim.containerd.backoff import doubling
-from cri_shim.errors import CriError, NotFound
+from cri_shim.errors import CriError, NotFound, Unknown
 from cri_shim.state.container import UNKNOWN_EXIT_CODE
 
 if TYPE_CHECKING:
@@ -72,8 +72,22 @@ class ExitWatch:
             except NotFound:
                 return Exit(UNKNOWN_EXIT_CODE, time.time_ns(), seen=False)
             except CriError as error:
+                if await self._lost(task_id, error):
+                    return Exit(UNKNOWN_EXIT_CODE, time.time_ns(), seen=False)
                 pause = next(pauses)
                 log.warning("wait for a task broke off", id=task_id, error=str(error), next_try_in=pause)
                 await anyio.sleep(pause)
             else:
                 return Exit(exited.status, exited.at_ns or time.time_ns())
+
+    async def _lost(self, task_id: str, error: CriError) -> bool:
+        """Whether the task's shim has died: then containerd has no such task, though it has connections to close."""
+        if not isinstance(error, Unknown):
+            return False
+        try:
+            await self._containerd.tasks.get(task_id)
+        except NotFound:
+            return True
+        except CriError:
+            return False
+        return False

@@ -1,7 +1,8 @@
-"""containerd's shims among the node's processes.
+"""containerd's shims among the node's processes, and what is left of a container whose shim has died.
 
 containerd starts a shim before it knows the task: a create that is cut off at that moment leaves one behind that no
-call leads to, until containerd itself restarts and cleans it up.
+call leads to, until containerd itself restarts and cleans it up. A container's processes outlive their shim; containerd
+ends those of a pod's first task alone.
 """
 
 from __future__ import annotations
@@ -10,18 +11,31 @@ import itertools
 import os
 import signal
 from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _NAME = "containerd-shim"
 
 
 def kill_shims(address: str, namespace: str, task_id: str) -> int:
     """Kill the shims that containerd at `address` started for `task_id`; how many there were. Blocks."""
+    return _kill(lambda pid: is_shim_of(_arguments(pid), address, namespace, task_id))
+
+
+def kill_processes(container_id: str) -> int:
+    """Kill the processes in a container's cgroup, whose name has the container's id; how many there were. Blocks."""
+    return _kill(lambda pid: container_id in _cgroups(pid))
+
+
+def _kill(chosen: Callable[[str], bool]) -> int:
     killed = 0
     for pid in filter(str.isdecimal, os.listdir("/proc")):
         with suppress(OSError):  # it ended meanwhile
             handle = os.pidfd_open(int(pid))
             try:
-                if is_shim_of(_arguments(pid), address, namespace, task_id):
+                if chosen(pid):
                     signal.pidfd_send_signal(handle, signal.SIGKILL)
                     killed += 1
             finally:
@@ -41,3 +55,8 @@ def is_shim_of(arguments: list[str], address: str, namespace: str, task_id: str)
 def _arguments(pid: str) -> list[str]:
     with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
         return file.read().rstrip("\0").split("\0")
+
+
+def _cgroups(pid: str) -> str:
+    with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
+        return file.read()

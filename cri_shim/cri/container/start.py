@@ -17,7 +17,7 @@ from cri_shim.cri import remains
 from cri_shim.cri.container.checkpointed import checkpointed
 from cri_shim.cri.container.exit import watch_container
 from cri_shim.cri.container.log_file import log_file
-from cri_shim.errors import AlreadyExists, Unknown
+from cri_shim.errors import AlreadyExists, CriError, Unknown
 from cri_shim.observe.timeline import Timeline, step
 from cri_shim.state.container import REASON_START_ERROR, START_ERROR_EXIT_CODE
 from cri_shim.state.undo import CLEANUP_SECONDS
@@ -91,15 +91,18 @@ async def _start_task(parts: Parts, container: Container) -> None:
 
 
 async def _create_task(parts: Parts, container: Container, io: ContainerIo, mounts: Sequence[mount_pb2.Mount]) -> None:
-    await parts.containerd.tasks.create(
-        container.id,
-        rootfs=mounts,
-        stdin=io.stdin,
-        stdout=io.stdout,
-        stderr=io.stderr,
-        terminal=io.terminal,
-        runtime_path=container.runtime.path,
-    )
+    try:
+        await parts.containerd.tasks.create(
+            container.id,
+            rootfs=mounts,
+            stdin=io.stdin,
+            stdout=io.stdout,
+            stderr=io.stderr,
+            terminal=io.terminal,
+            runtime_path=container.runtime.path,
+        )
+    except CriError as error:
+        raise error.because("failed to create containerd task") from error
 
 
 async def _record_failure(parts: Parts, container: Container, error: BaseException) -> None:

@@ -18,7 +18,6 @@ from cri_shim.cri.handler import stored_runtime
 from cri_shim.cri.sandbox.exit import watch_sandbox
 from cri_shim.errors import CriError
 from cri_shim.linux import netns
-from cri_shim.linux.shims import kill_shims
 from cri_shim.state.metadata import CREATING_LABEL, SANDBOX_EXTENSION, STORE_EXTENSION, SandboxMetadata
 from cri_shim.state.sandbox import RuntimeChoice, Sandbox, SandboxState, SandboxStatus
 
@@ -69,7 +68,7 @@ async def _add_sandbox(
     elif task is not None and not running:
         await remains.remove_task(parts, metadata.id)
     elif task is None:  # a deletion that was cut off may have forgotten the task, but not ended its shim
-        await _end_shim(parts, metadata.id)
+        await remains.end_shims(parts, metadata.id)
     status = SandboxStatus(state=state, created_at=created_at, pid=task.pid if task is not None and running else 0)
     sandbox = Sandbox(metadata=metadata, status=status, runtime=runtime)
     if metadata.netns_path:
@@ -82,16 +81,12 @@ async def _add_sandbox(
         sandbox.exited.set()
 
 
-async def _end_shim(parts: Parts, task_id: str) -> None:
-    await to_thread.run_sync(kill_shims, parts.settings.containerd.address, parts.containerd.namespace, task_id)
-
-
 async def _undo_creation(parts: Parts, metadata: SandboxMetadata, runtime: RuntimeChoice) -> None:
     """Undo a RunPodSandbox that was cut off, in the order in which it would have undone itself."""
     log.info("undoing a sandbox whose creation was cut off", sandbox=metadata.id, pod=metadata.name)
     try:
         await remains.remove_task(parts, metadata.id)
-        await _end_shim(parts, metadata.id)
+        await remains.end_shims(parts, metadata.id)
         await remains.remove_container(parts, metadata.id)
         await remains.remove_snapshot(parts, runtime.snapshotter, metadata.id)
         await remains.remove_network(parts, metadata)

@@ -5,7 +5,6 @@ Idempotent: what is gone is gone, and a step that fails (CNI out of reach) is do
 
 from __future__ import annotations
 
-import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,9 @@ from anyio import to_thread
 
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.cri import remains
-from cri_shim.cri.container.stop import end_container, observe_exit
-from cri_shim.cri.sandbox.exit import handle_sandbox_exit
+from cri_shim.cri.container.stop import end_container
+from cri_shim.cri.kill import kill_task
+from cri_shim.cri.sandbox.exit import watch_sandbox
 from cri_shim.cri.sandbox.files import shares_host_ipc
 from cri_shim.errors import NotFound
 from cri_shim.linux.mounts import is_mountpoint, unmount
@@ -53,11 +53,9 @@ async def _end_processes(parts: Parts, sandbox: Sandbox) -> None:
 
 
 async def _end_pause(parts: Parts, sandbox: Sandbox) -> None:
-    with suppress(NotFound):
-        await parts.containerd.tasks.kill(sandbox.id, signal.SIGKILL)
     if sandbox.status.state is SandboxState.UNKNOWN:  # nobody watches it
-        await handle_sandbox_exit(parts, sandbox, await parts.exits.wait(sandbox.id))
-    await observe_exit(f"sandbox {sandbox.id} ({sandbox.metadata.name})", sandbox.exited)
+        watch_sandbox(parts, sandbox)
+    await kill_task(parts, sandbox.id, sandbox.id, sandbox.exited)
 
 
 def _unmount(path: str) -> None:
