@@ -30,6 +30,7 @@ from cri_shim.cri.recovery import recover
 from cri_shim.cri.runtime_handlers import base_specs, runtime_handlers
 from cri_shim.cri.runtime_service import RuntimeService
 from cri_shim.errors import Unavailable
+from cri_shim.events.broadcast import Broadcast
 from cri_shim.events.exits import ExitWatch
 from cri_shim.events.monitor import ContainerdHealth, monitor
 from cri_shim.linux.facts import gather
@@ -125,6 +126,7 @@ async def _build(settings: Settings, containerd: Client, tasks: TaskGroup) -> Pa
         accounts=AccountsCache(os.path.join(paths.state, "mounts")),
         flights=Flights(tasks),
         exits=ExitWatch(containerd, tasks),
+        events=Broadcast(),
         collector=Collector(
             containers, sandboxes, hierarchies, containerd.tasks, settings.runtime.stats_collect_period
         ),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cri_shim.containerd.client import Client
     from cri_shim.cri.container.accounts import AccountsCache
     from cri_shim.cri.image.usage import SnapshotUsage
+    from cri_shim.events.broadcast import Broadcast
     from cri_shim.events.exits import ExitWatch
     from cri_shim.events.monitor import ContainerdHealth
     from cri_shim.oci.facts import NodeFacts
@@ -50,6 +51,7 @@ class Parts:
     accounts: AccountsCache
     flights: Flights
     exits: ExitWatch
+    events: Broadcast
     collector: Collector
 
     def network(self, handler: str) -> Cni:

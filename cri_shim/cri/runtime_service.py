@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime import v1 as cri
-from cri_shim.cri import runtime_config, status, version
+from cri_shim.cri import events, runtime_config, status, version
 from cri_shim.cri.container import create, exec_sync, remove, reopen_log, start, stop
 from cri_shim.cri.container import list as list_
 from cri_shim.cri.container import stats as container_stats
@@ -94,6 +94,11 @@ class RuntimeService(cri.RuntimeServiceBase):
 
     async def exec_sync(self, message: cri.ExecSyncRequest) -> cri.ExecSyncResponse:
         return await exec_sync.exec_sync(self._parts, message)
+
+    def get_container_events(  # type: ignore[override]
+        self, message: cri.GetEventsRequest
+    ) -> AsyncIterator[Encoded[cri.ContainerEventResponse]]:
+        return events.get_container_events(self._parts, message)
 
     async def container_stats(  # type: ignore[override]
         self, message: cri.ContainerStatsRequest

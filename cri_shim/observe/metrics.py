@@ -20,6 +20,9 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 
 _SECONDS = Histogram("cri_shim_rpc_duration_seconds", "How long CRI calls took.", ["rpc"], buckets=_BUCKETS)
 _CALLS = Counter("cri_shim_rpcs_total", "CRI calls by their status.", ["rpc", "code"])
+EVENTS_DROPPED = Counter(
+    "containerd_cri_container_events_dropped", "Container events that nobody had subscribed to in time."
+)
 _UNDER_WAY = Gauge("cri_shim_rpcs_under_way", "CRI calls under way.", ["rpc"])
 
 

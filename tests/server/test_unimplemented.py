@@ -13,7 +13,6 @@ RUNTIME = [
     "CheckpointContainer",
     "CheckpointPod",
     "Exec",
-    "GetContainerEvents",
     "ListMetricDescriptors",
     "ListPodSandboxMetrics",
     "PortForward",

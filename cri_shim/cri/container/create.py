@@ -21,6 +21,7 @@ from cri_shim.cri import remains
 from cri_shim.cri.container.spec import workload_spec
 from cri_shim.cri.container.stop_signal import oci_name
 from cri_shim.cri.container.volumes import image_volumes, populate
+from cri_shim.cri.events import CREATED, container_event
 from cri_shim.cri.handler import choose_handler
 from cri_shim.cri.labels import container_labels
 from cri_shim.cri.snapshot import prepare_snapshot
@@ -178,16 +179,16 @@ class _Creation:
             return await workload_spec(parts, sandbox, self.metadata, self.pod, self.image, handler, accounts, volumes)
 
     def _publish(self, spec: Spec, status: ContainerStatus, io: ContainerIo) -> None:
-        self.parts.containers.add(
-            Container(
-                metadata=self.metadata,
-                status=status,
-                runtime=self.sandbox.runtime,
-                process=spec.process or Process(),
-                io=io,
-                timeline=self.timeline,
-            )
+        container = Container(
+            metadata=self.metadata,
+            status=status,
+            runtime=self.sandbox.runtime,
+            process=spec.process or Process(),
+            io=io,
+            timeline=self.timeline,
         )
+        self.parts.containers.add(container)
+        container_event(self.parts, container, CREATED)
 
     def _reserve(self, undo: Undo) -> None:
         self.parts.container_names.reserve(self.metadata.name, self.id)

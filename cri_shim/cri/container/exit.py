@@ -12,6 +12,7 @@ from anyio import to_thread
 
 from cri_shim.cri.container.checkpointed import checkpointed
 from cri_shim.cri.container.oom import was_oom_killed
+from cri_shim.cri.events import STOPPED, container_event
 from cri_shim.errors import NotFound
 from cri_shim.linux.shims import kill_processes
 from cri_shim.state.container import REASON_OOM_KILLED, REASON_UNKNOWN
@@ -56,6 +57,7 @@ async def handle_container_exit(parts: Parts, container: Container, exit_: Exit)
         await container.io.close()
         container.io = None
     container.exited.set()
+    container_event(parts, container, STOPPED)
     log.info("container ended", container=container.id, name=container.metadata.name, exit_code=exit_.status)
 
 

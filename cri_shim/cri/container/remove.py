@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.cri import remains
 from cri_shim.cri.container.stop import end_container
+from cri_shim.cri.events import DELETED, container_event
 from cri_shim.errors import NotFound
 from cri_shim.state.overlap import settle
 
@@ -38,6 +39,7 @@ async def _remove(parts: Parts, container: Container) -> None:
             container.removing = False
         parts.containers.remove(container)
         parts.container_names.release(container.id)
+        container_event(parts, container, DELETED)
 
 
 async def _take_apart(parts: Parts, container: Container) -> None:

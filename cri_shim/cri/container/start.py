@@ -17,6 +17,7 @@ from cri_shim.cri import remains
 from cri_shim.cri.container.checkpointed import checkpointed
 from cri_shim.cri.container.exit import watch_container
 from cri_shim.cri.container.log_file import log_file
+from cri_shim.cri.events import STARTED, STOPPED, container_event
 from cri_shim.errors import AlreadyExists, CriError, Unknown
 from cri_shim.observe.timeline import Timeline, step
 from cri_shim.state.container import REASON_START_ERROR, START_ERROR_EXIT_CODE
@@ -85,6 +86,7 @@ async def _start_task(parts: Parts, container: Container) -> None:
         pid = await tasks.start(container.id)
     with step("checkpoint"):
         await checkpointed(parts, container, pid=pid, started_at=time.time_ns())
+    container_event(parts, container, STARTED)
     watch_container(parts, container)
     with anyio.move_on_after(LOG_SECONDS):  # a log's slow disk must not fail a start
         await io.opened()
@@ -122,4 +124,5 @@ async def _record_failure(parts: Parts, container: Container, error: BaseExcepti
             message=str(error) or repr(error),
         )
         container.exited.set()
+        container_event(parts, container, STOPPED)
         log.info("container did not start", container=container.id, name=container.metadata.name, error=str(error))

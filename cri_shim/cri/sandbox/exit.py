@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from cri_shim.cri.events import STOPPED, sandbox_event
 from cri_shim.errors import NotFound
 from cri_shim.state.sandbox import SandboxState
 
@@ -30,4 +31,5 @@ async def handle_sandbox_exit(parts: Parts, sandbox: Sandbox, exit_: Exit) -> No
         await parts.containerd.tasks.delete(sandbox.id)
     sandbox.update_status(state=SandboxState.NOTREADY, pid=0, exited_at=exit_.at, exit_status=exit_.status)
     sandbox.exited.set()
+    sandbox_event(parts, sandbox, STOPPED)
     log.info("sandbox ended", sandbox=sandbox.id, pod=sandbox.metadata.name, exit_status=exit_.status)

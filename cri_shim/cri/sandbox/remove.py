@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.cri import remains
 from cri_shim.cri.container.remove import remove as remove_container
+from cri_shim.cri.events import DELETED, sandbox_event
 from cri_shim.cri.sandbox.stop import stop
 from cri_shim.errors import NotFound
 from cri_shim.state.overlap import settle
@@ -45,3 +46,4 @@ async def _remove(parts: Parts, sandbox: Sandbox) -> None:
         await remains.remove_record(parts, sandbox.id)
         parts.sandboxes.remove(sandbox)
         parts.sandbox_names.release(sandbox.id)
+        sandbox_event(parts, sandbox, DELETED)

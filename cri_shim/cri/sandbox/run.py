@@ -25,6 +25,7 @@ from cri_shim.api.containerd.types import mount_pb2, sandbox_pb2
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.cni import attachment
 from cri_shim.cri import remains
+from cri_shim.cri.events import CREATED, STARTED, sandbox_event
 from cri_shim.cri.handler import choose_handler, runtime_choice
 from cri_shim.cri.image.ensure import ensure_sandbox_image
 from cri_shim.cri.labels import container_labels
@@ -262,6 +263,8 @@ class _Start:
             timeline=self.timeline,
         )
         self.parts.sandboxes.add(sandbox)
+        sandbox_event(self.parts, sandbox, CREATED)
+        sandbox_event(self.parts, sandbox, STARTED)
         watch_sandbox(self.parts, sandbox)
 
     def _keep_for_removal(self) -> None:

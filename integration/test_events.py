@@ -1,0 +1,154 @@
+"""GetContainerEvents: every change, in order, with the pod's status, to each who listens."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from cri_shim.api.runtime import v1 as cri
+from integration.kubelet import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from integration.harness.assembly import RunningNode
+    from integration.kubelet import Kubelet, Pod
+
+pytestmark = pytest.mark.anyio
+
+Kind = cri.ContainerEventType
+CREATED, STARTED = Kind.CONTAINER_CREATED_EVENT, Kind.CONTAINER_STARTED_EVENT
+STOPPED, DELETED = Kind.CONTAINER_STOPPED_EVENT, Kind.CONTAINER_DELETED_EVENT
+
+
+@dataclass
+class Listener:
+    """A subscription that goes on while the test does."""
+
+    seen: list[cri.ContainerEventResponse] = field(default_factory=list)
+
+    def of(self, *ids: str) -> list[tuple[str, Kind]]:
+        """What has been seen of these pods and containers."""
+        return [(event.container_id, event.container_event_type) for event in self.seen if event.container_id in ids]
+
+    async def until(self, about: str, kind: Kind) -> cri.ContainerEventResponse:
+        async def found() -> cri.ContainerEventResponse | None:
+            return next(
+                (item for item in self.seen if (item.container_id, item.container_event_type) == (about, kind)), None
+            )
+
+        return await eventually(found, 20)
+
+
+@asynccontextmanager
+async def listening(kubelet: Kubelet, count: int = 1) -> AsyncIterator[list[Listener]]:
+    """So many subscribers, which get the events of the block."""
+    listeners = [Listener() for _ in range(count)]
+
+    async def listen(listener: Listener) -> None:
+        async for event in kubelet.runtime.get_container_events(cri.GetEventsRequest()):
+            listener.seen.append(event)
+
+    async with anyio.create_task_group() as tasks:
+        for listener in listeners:
+            tasks.start_soon(listen, listener)
+        await all_listen(kubelet, listeners)
+        yield listeners
+        tasks.cancel_scope.cancel()
+
+
+async def all_listen(kubelet: Kubelet, listeners: list[Listener]) -> None:
+    """A subscription is not acknowledged: make something happen until every one has heard of it."""
+
+    async def heard() -> bool | None:
+        pod = await kubelet.run_pod()
+        await kubelet.stop_pod(pod)
+        await kubelet.remove_pod(pod)
+        return all(listener.of(pod.id) for listener in listeners) or None
+
+    await eventually(heard, 30)
+
+
+def life(about: str) -> list[tuple[str, Kind]]:
+    return [(about, kind) for kind in (CREATED, STARTED, STOPPED, DELETED)]
+
+
+async def whole_life(kubelet: Kubelet) -> tuple[Pod, str]:
+    pod = await kubelet.run_pod()
+    container = await kubelet.run(pod)
+    await kubelet.stop(container)
+    await kubelet.remove(container)
+    await kubelet.stop_pod(pod)
+    await kubelet.remove_pod(pod)
+    return pod, container
+
+
+async def test_a_life_is_told_in_order_to_all_who_listen(kubelet: Kubelet, endpoint: str) -> None:
+    async with listening(kubelet, 2) as listeners:
+        pod, container = await whole_life(kubelet)
+        for listener in listeners:
+            await listener.until(pod.id, DELETED)
+            assert listener.of(container) == life(container)
+            assert listener.of(pod.id) == life(pod.id)
+            both = listener.of(pod.id, container)
+            assert both.index((pod.id, STARTED)) < both.index((container, CREATED))
+            assert both.index((container, DELETED)) < both.index((pod.id, STOPPED))
+        started = await listeners[0].until(container, STARTED)
+        assert started.pod_sandbox_status
+        assert started.pod_sandbox_status.id == pod.id
+        assert started.pod_sandbox_status.metadata == pod.config.metadata
+        assert started.pod_sandbox_status.state == cri.PodSandboxState.SANDBOX_READY
+        (status,) = started.containers_statuses
+        assert (status.id, status.state) == (container, cri.ContainerState.CONTAINER_RUNNING)
+        assert started.created_at >= status.started_at > 0
+        stopped = (await listeners[0].until(container, STOPPED)).containers_statuses[0]
+        assert (stopped.state, stopped.exit_code) == (cri.ContainerState.CONTAINER_EXITED, 137)
+        assert (await listeners[0].until(container, DELETED)).containers_statuses == []
+        if endpoint == "shim":  # by it the kubelet knows whose end it is; containerd's plugin has forgotten it by then
+            gone = (await listeners[0].until(pod.id, DELETED)).pod_sandbox_status
+            assert gone
+            assert (gone.id, gone.state) == (pod.id, cri.PodSandboxState.SANDBOX_NOTREADY)
+        times = [event.created_at for event in listeners[0].seen]
+        assert times == sorted(times)
+
+
+@pytest.mark.shim_only  # containerd's own CRI restarts with it, and its subscribers are cut off
+async def test_no_event_is_lost_or_doubled_by_many_at_once_and_a_restart_of_containerd(
+    kubelet: Kubelet, running: RunningNode
+) -> None:
+    async with listening(kubelet) as (listener,):
+        pod = await kubelet.run_pod()
+        left = await kubelet.run(pod, kubelet.container_config(["sh", "-c", "sleep 2"], name="left"))
+        ids: list[str] = []
+
+        async def one(number: int) -> None:
+            container = await kubelet.run(pod, kubelet.container_config(["true"], name=f"short-{number}"))
+            ids.append(container)
+            await kubelet.exited(container)
+            await kubelet.remove(container)
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(12):
+                tasks.start_soon(one, number)
+        running.containerd.daemon.restart()
+        await listener.until(left, STOPPED)
+        assert listener.of(left) == life(left)[:3]
+        for container in ids:
+            assert listener.of(container) == life(container)
+        assert len(ids) == 12
+
+
+@pytest.mark.shim_only  # containerd's plugin tells only of containers that have run
+async def test_a_container_that_could_not_start_has_stopped(kubelet: Kubelet) -> None:
+    async with listening(kubelet) as (listener,):
+        pod = await kubelet.run_pod()
+        container = await kubelet.create(pod, kubelet.container_config(["/no/such/program"]))
+        with pytest.raises(Exception, match="no such file"):
+            await kubelet.start(container)
+        event = await listener.until(container, STOPPED)
+        assert event.containers_statuses[0].reason == "StartError"
+        assert listener.of(container) == [(container, CREATED), (container, STOPPED)]
