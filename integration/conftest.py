@@ -77,13 +77,6 @@ def running(endpoint: str) -> Iterator[RunningNode]:
 
 
 @pytest.fixture(scope="session")
-def side_by_side() -> Iterator[RunningNode]:
-    """A node with both endpoints, for tests that compare them."""
-    with running_node(shim=True, peer=True) as node:
-        yield node
-
-
-@pytest.fixture(scope="session")
 def containerd(running: RunningNode) -> Containerd:
     """The containerd that is under the tested endpoint."""
     return running.peer or running.containerd

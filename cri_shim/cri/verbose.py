@@ -23,8 +23,8 @@ def info(values: Mapping[str, object]) -> dict[str, str]:
 
 
 def runtime_options(runtime: RuntimeChoice) -> dict[str, object] | None:
-    """A runtime's options as an object: runc's by their names, others as the bytes they are."""
-    if runtime.options is None:
+    """A runtime's options as an object: runc's by their names, others as the bytes they are; None for none."""
+    if runtime.options is None or not runtime.options.value:
         return None
     options = oci_pb2.Options()
     if runtime.options.type_url.endswith(options.DESCRIPTOR.full_name):

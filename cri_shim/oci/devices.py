@@ -76,8 +76,10 @@ def _found(item: cri.Device, host: HostView) -> list[HostDevice]:
 
 
 def _inside(item: cri.Device, found: HostDevice) -> str:
-    """Where in the container: at the path asked for, a directory's below it; where none is, as on the host."""
-    return join(item.container_path, found.below) if item.container_path else found.path
+    """Where in the container: at the very path asked for, a directory's below it; where none is, as on the host."""
+    if not item.container_path:
+        return found.path
+    return join(item.container_path, found.below) if found.below else item.container_path
 
 
 def _device(found: HostDevice, path: str, owner: tuple[int | None, int | None]) -> Device:

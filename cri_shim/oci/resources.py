@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 def applied(base: Resources, wanted: cri.LinuxContainerResources | None, policy: Policy, facts: NodeFacts) -> Resources:
     """`base` with the limits that `wanted` sets; InvalidArgument for huge pages that the node can't limit."""
+    if policy.disable_hugetlb_controller:
+        base = msgspec.structs.replace(base, hugepage_limits=[])  # a handler's base spec may have some
     if wanted is None:
         return base
     return msgspec.structs.replace(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from integration.harness import rootfs
-from integration.harness.containerd import MAIN, PEER, Containerd, write_network
+from integration.harness.containerd import MAIN, NO_CHANGES, PEER, Changes, Containerd, write_network
 from integration.harness.errors import HarnessError
 from integration.harness.faults import SOCKET as FAULTS
 from integration.harness.faults import FaultProxy
@@ -65,14 +65,14 @@ def running_node(
     binds: Sequence[Bind] = (),
     shim_arguments: Sequence[str] = (),
     shim_environment: Mapping[str, str] | None = None,
-    more_config: str = "",
+    changes: Changes = NO_CHANGES,
     faults: bool = False,
 ) -> Iterator[RunningNode]:
     """Start a node with a registry and containerd, `shim` or `peer` or both; it is gone at the end.
 
-    cri-shim runs from `wheel` (or $CRI_SHIM_WHEEL) when there is one, else from the source tree. `more_config` is TOML
-    added to the configuration of everybody. With `faults`, cri-shim reaches containerd through a proxy that can let a
-    call go wrong. Raises `HarnessError` when the machine can't, or something doesn't start.
+    cri-shim runs from `wheel` (or $CRI_SHIM_WHEEL) when there is one, else from the source tree. `changes` are made to
+    the configuration of everybody. With `faults`, cri-shim reaches containerd through a proxy that can let a call go
+    wrong. Raises `HarnessError` when the machine can't, or something doesn't start.
     """
     wheel = wheel or _wheel_of_environment()
     if faults:
@@ -83,11 +83,11 @@ def running_node(
         running = RunningNode(
             node=node,
             registry=Registry(node),
-            containerd=Containerd(node, MAIN, more=more_config),
+            containerd=Containerd(node, MAIN, changes),
             shim=Shim(node, from_wheel=wheel is not None, arguments=shim_arguments, environment=shim_environment)
             if shim
             else None,
-            peer=Containerd(node, PEER, more=more_config) if peer else None,
+            peer=Containerd(node, PEER, changes) if peer else None,
             faults=FaultProxy(node.path(FAULTS), node.path(MAIN.socket)) if faults else None,
         )
         try:

@@ -9,7 +9,7 @@ Snapshotter, runtimes, network configuration, registry, disk and kernel are the 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from cri_shim.linux import capabilities
@@ -17,7 +17,7 @@ from integration.harness import probes
 from integration.harness.daemon import Daemon
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from integration.harness.node import Node
@@ -76,14 +76,29 @@ PEER: Final = Place(
 )
 
 
+@dataclass(frozen=True)
+class Changes:
+    """What is otherwise than usual in the configuration of everybody.
+
+    `settings` are of the CRI's runtime table, `more` is TOML that is added to it all.
+    """
+
+    default_handler: str = "runc"
+    settings: Mapping[str, object] = field(default_factory=dict)
+    more: str = ""
+
+
+NO_CHANGES: Final = Changes()
+
+
 class Containerd:
     """One containerd of a node: `daemon` starts and stops it."""
 
-    def __init__(self, node: Node, place: Place = MAIN, *, more: str = "") -> None:
-        """Write its configuration; `more` is TOML added to it."""
+    def __init__(self, node: Node, place: Place = MAIN, changes: Changes = NO_CHANGES) -> None:
+        """Write its configuration."""
         self.node = node
         self.place = place
-        node.write(place.config, config(place) + more)
+        node.write(place.config, config(place, changes))
         answers = probes.serves_cri if place.serves_cri else probes.connects
         self.daemon = Daemon(node, ["containerd", "--config", place.config], place.log, lambda: answers(self.socket))
 
@@ -103,11 +118,12 @@ def write_network(node: Node) -> None:
     node.write(f"{CNI_CONF_DIR}/10-bridge.conflist", json.dumps(_CNI, indent=2) + "\n")
 
 
-def config(place: Place) -> str:
+def config(place: Place, changes: Changes = NO_CHANGES) -> str:
     """The configuration that containerd and cri-shim both read; what isn't here is containerd's default."""
     disabled = "" if place.serves_cri else f"disabled_plugins = ['{_CRI_PLUGIN}']\n"
     # Without CAP_SYS_RESOURCE no score below one's own can be set, and a sandbox's is -998.
-    restrict = "false" if "CAP_SYS_RESOURCE" in capabilities.effective() else "true"
+    restrict = {"restrict_oom_score_adj": "CAP_SYS_RESOURCE" not in capabilities.effective()}
+    runtime = "".join(f"  {key} = {json.dumps(value)}\n" for key, value in {**restrict, **changes.settings}.items())
     return f"""version = 3
 root = '{place.root}'
 state = '{place.state}'
@@ -124,9 +140,8 @@ state = '{place.state}'
     config_path = '/etc/containerd/certs.d'
 
 [plugins.'io.containerd.cri.v1.runtime']
-  restrict_oom_score_adj = {restrict}
-  [plugins.'io.containerd.cri.v1.runtime'.containerd]
-    default_runtime_name = 'runc'
+{runtime}  [plugins.'io.containerd.cri.v1.runtime'.containerd]
+    default_runtime_name = '{changes.default_handler}'
     [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
       runtime_type = 'io.containerd.runc.v2'
       [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
@@ -139,4 +154,4 @@ state = '{place.state}'
   [plugins.'io.containerd.cri.v1.runtime'.cni]
     bin_dirs = ['/opt/cni/bin']
     conf_dir = '{CNI_CONF_DIR}'
-"""
+{changes.more}"""

@@ -33,6 +33,11 @@ def test_a_device_is_made_where_asked_and_allowed_as_asked() -> None:
     assert rules == [DeviceRule(allow=True, type="c", major=1, minor=3, access="rw")]
 
 
+def test_a_place_is_taken_as_it_is() -> None:
+    nodes, _ = found(cri.Device(container_path="/dev//nil/", host_path="/dev/null"))
+    assert nodes[0].path == "/dev//nil/"
+
+
 def test_without_a_place_it_is_where_the_host_really_has_it() -> None:
     nodes, _ = found(cri.Device(host_path="/dev/link", permissions="r"))
     assert nodes[0].path == "/dev/null"

@@ -21,7 +21,7 @@ def made(wanted: cri.LinuxContainerResources, policy: Policy | None = None, **no
 
 
 def test_nothing_given_changes_nothing() -> None:
-    assert applied(BASE, None, Policy(), FACTS) is BASE
+    assert applied(BASE, None, Policy(), FACTS) == BASE
 
 
 def test_what_is_set_is_applied_and_zero_is_unset() -> None:
@@ -62,6 +62,13 @@ def test_huge_pages_are_limited_where_that_is_enabled_and_can_be_done() -> None:
     assert made(HUGE).hugepage_limits == []
     assert made(HUGE, ENABLED).hugepage_limits == [HugepageLimit("2MB", 4)]
     assert made(HUGE, ENABLED, hugetlb_controller=False).hugepage_limits == []
+
+
+def test_huge_pages_of_a_base_spec_are_limited_only_where_that_is_enabled() -> None:
+    base = Resources(hugepage_limits=[HugepageLimit("1GB", 1)])
+    for wanted in (None, cri.LinuxContainerResources()):
+        assert applied(base, wanted, Policy(), FACTS).hugepage_limits == []
+        assert applied(base, wanted, ENABLED, FACTS).hugepage_limits == base.hugepage_limits
 
 
 def test_a_missing_controller_that_is_not_tolerated_is_named() -> None:

@@ -63,8 +63,7 @@ def _image(parts: Parts, container: Container) -> tuple[cri.ImageSpec | None, st
         image = parts.images.get(metadata.image_ref)
     except NotFound:
         return spec, metadata.image_ref
-    tag = next(iter(image.repo_tags), "")
-    shown = cri.ImageSpec(image=tag or (spec.image if spec else ""), annotations=spec.annotations if spec else {})
+    shown = cri.ImageSpec(image=image.repo_tags[0]) if image.repo_tags else spec
     return shown, next(iter(image.repo_digests), metadata.image_ref)
 
 

@@ -33,7 +33,7 @@ from cri_shim.cri.namespace_options import namespace_options
 from cri_shim.cri.sandbox.exit import watch_sandbox
 from cri_shim.cri.sandbox.files import make_files
 from cri_shim.cri.sandbox.spec import pause_spec
-from cri_shim.cri.snapshot import prepare_snapshot
+from cri_shim.cri.snapshot import prepare_snapshot, snapshot_labels
 from cri_shim.errors import InvalidArgument
 from cri_shim.linux import netns
 from cri_shim.observe.timeline import Timeline, step
@@ -209,9 +209,10 @@ class _Start:
         undo.push("snapshot", lambda: remains.remove_snapshot(parts, self.runtime.snapshotter, self.id))
         undo.push("container record", lambda: remains.remove_container(parts, self.id))
         undo.push("files", lambda: remains.remove_sandbox_files(parts, self.id))
+        labels = snapshot_labels(self.metadata.config.annotations)
         with step("snapshot, record, files", lane="container"):
             mounts, self.record, _ = await overlap(
-                prepare_snapshot(parts, image, self.runtime.snapshotter, self.id, lease=self.id),
+                prepare_snapshot(parts, image, self.runtime.snapshotter, self.id, labels, lease=self.id),
                 parts.containerd.containers.create(self._container_record(image, spec)),
                 to_thread.run_sync(make_files, parts.paths, self.metadata, parts.facts.hostname),
             )

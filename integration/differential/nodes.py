@@ -1,0 +1,178 @@
+"""The nodes of the comparison: further handlers on both, and one with containerd's settings turned round."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from cri_shim.linux import cgroups
+from integration.differential.case import PLAIN, TURNED
+from integration.harness.assembly import running_node
+from integration.harness.containerd import Changes
+from integration.harness.node import Bind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from integration.harness.assembly import RunningNode
+
+_QUICK: Final = "crun"  # takes a quarter of runc's time, and a spec doesn't depend on which it is
+UNIFIED: Final = cgroups.unified()
+_FILES: Final = "/etc/differential"
+SECCOMP: Final = f"{_FILES}/seccomp.json"
+_BASE: Final = f"{_FILES}/base.json"
+_RUNC: Final = f"{_FILES}/runc"
+
+# runc as a systemd handler calls it, on a node without systemd
+_WITHOUT_SYSTEMD: Final = """#!/bin/sh
+for argument; do
+  shift
+  [ "$argument" = --systemd-cgroup ] || set -- "$@" "$argument"
+done
+exec runc "$@"
+"""
+
+_SECCOMP_PROFILE: Final = {
+    "defaultAction": "SCMP_ACT_ALLOW",
+    "defaultErrnoRet": 5,
+    "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64"],
+    "flags": ["SECCOMP_FILTER_FLAG_LOG"],
+    "syscalls": [
+        {
+            "names": ["mkdir", "mkdirat"],
+            "action": "SCMP_ACT_ERRNO",
+            "errnoRet": 13,
+            "args": [{"index": 1, "value": 511, "valueTwo": 7, "op": "SCMP_CMP_MASKED_EQ"}],
+        },
+        {"names": ["reboot"], "action": "SCMP_ACT_KILL_PROCESS"},
+    ],
+}
+
+_BASE_SPEC: Final[dict[str, Any]] = {
+    "ociVersion": "1.0.2",
+    "process": {
+        "terminal": False,
+        "user": {"uid": 3, "gid": 4, "umask": 18, "additionalGids": [11]},
+        "args": ["ignored"],
+        "env": ["BASE=1", "PATH=/base", "HOSTNAME=base"],
+        "cwd": "/base",
+        "capabilities": {"bounding": ["CAP_KILL"], "effective": ["CAP_KILL"], "inheritable": ["CAP_KILL"],
+                         "permitted": ["CAP_KILL"], "ambient": ["CAP_KILL"]},
+        "rlimits": [{"type": "RLIMIT_NOFILE", "hard": 2048, "soft": 1024}],
+        "noNewPrivileges": True,
+        "oomScoreAdj": 17,
+        "ioPriority": {"class": "IOPRIO_CLASS_BE", "priority": 3},
+        "scheduler": {"policy": "SCHED_OTHER", "nice": 1},
+    },
+    "root": {"path": "base", "readonly": True},
+    "hostname": "base",
+    "domainname": "base.example",
+    "mounts": [
+        {"destination": "/proc", "type": "proc", "source": "proc"},
+        {"destination": "/base", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid"]},
+        {"destination": "/run", "type": "tmpfs", "source": "tmpfs"},
+        {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["ro"]},
+    ],
+    "hooks": {"createContainer": [{"path": "/bin/true", "args": ["true"], "env": ["A=b"], "timeout": 5}]},
+    "annotations": {"base": "kept", "io.kubernetes.cri.container-type": "overwritten"},
+    "linux": {
+        "sysctl": {"net.core.somaxconn": "64"},
+        "resources": {
+            "devices": [{"allow": False, "access": "rwm"},
+                        {"allow": True, "type": "c", "major": 1, "minor": 3, "access": "r"}],
+            "memory": {"limit": 1 << 28, "swappiness": 1},
+            "cpu": {"shares": 7, "burst": 1},
+            "pids": {"limit": 100},
+            "hugepageLimits": [{"pageSize": "1GB", "limit": 1}],
+            "unified": {"memory.low": "1"},
+        },
+        "cgroupsPath": "/elsewhere",
+        "namespaces": [{"type": "pid"}, {"type": "mount"}, {"type": "network"}],
+        "devices": [{"path": "/dev/base", "type": "c", "major": 1, "minor": 3, "fileMode": 438, "uid": 0, "gid": 0}],
+        "maskedPaths": ["/proc/base"],
+        "readonlyPaths": ["/proc/sys"],
+        "seccomp": {"defaultAction": "SCMP_ACT_ALLOW"},
+        "rootfsPropagation": "slave",
+        "timeOffsets": {"monotonic": {"secs": 1}},
+    },
+}  # fmt: skip
+
+_RUNTIMES: Final = "plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes"
+_HANDLERS: Final[dict[str, dict[str, Any]]] = {
+    "annotated": {
+        "pod_annotations": ["pod.example/*", "both"],
+        "container_annotations": ["container.example/?", "both", "[a-c]x"],
+    },
+    "based": {"base_runtime_spec": _BASE},
+    **({"writable": {"cgroup_writable": True}} if UNIFIED else {}),  # containerd refuses to start with it on v1
+    "deviceless": {"privileged_without_host_devices": True},
+    "allowed": {
+        "privileged_without_host_devices": True,
+        "privileged_without_host_devices_all_devices_allowed": True,
+    },
+    "native": {"snapshotter": "native"},
+    "networked": {"cni_conf_dir": "/etc/cni/net.d", "cni_max_conf_num": 1},
+    "path": {"runtime_path": "/usr/bin/containerd-shim-runc-v2"},
+    "untrusted": {},
+}
+_OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    "systemd": {"SystemdCgroup": True, "BinaryName": _RUNC},
+    "optioned": {
+        "NoNewKeyring": True,
+        "IoUid": 1,
+        "IoGid": 2,
+        "Root": "/run/optioned",
+        "CriuImagePath": "/var/criu",
+        "CriuWorkPath": "/var/criu-work",
+    },
+}
+_TURNED: Final[dict[str, Any]] = {
+    "restrict_oom_score_adj": True,
+    "enable_unprivileged_ports": False,
+    "enable_unprivileged_icmp": False,
+    "device_ownership_from_security_context": True,
+    "disable_proc_mount": True,
+    "unset_seccomp_profile": "runtime/default",
+    "disable_apparmor": True,
+    "disable_hugetlb_controller": False,
+    "netns_mounts_under_state_dir": True,
+    "ignore_image_defined_volumes": True,
+}
+
+
+@contextlib.contextmanager
+def running(name: str) -> Iterator[RunningNode]:
+    """A node with both endpoints, configured as `name` says."""
+    with tempfile.TemporaryDirectory(prefix="differential-") as directory:
+        _write(Path(directory))
+        with running_node(
+            shim=True,
+            peer=True,
+            binds=[Bind(directory, _FILES)],
+            changes=Changes(_QUICK, {PLAIN: {}, TURNED: _TURNED}[name], _handlers()),
+        ) as node:
+            yield node
+
+
+def _write(directory: Path) -> None:
+    (directory / "seccomp.json").write_text(json.dumps(_SECCOMP_PROFILE))
+    (directory / "base.json").write_text(json.dumps(_BASE_SPEC))
+    (directory / "runc").write_text(_WITHOUT_SYSTEMD)
+    (directory / "runc").chmod(0o755)
+
+
+def _handlers() -> str:
+    tables = []
+    for name in (*_HANDLERS, *_OPTIONS):
+        settings = {"runtime_type": "io.containerd.runc.v2", **_HANDLERS.get(name, {})}
+        tables += [f"[{_RUNTIMES}.{name}]", *_lines(settings)]
+        if name in _OPTIONS:
+            tables += [f"[{_RUNTIMES}.{name}.options]", *_lines(_OPTIONS[name])]
+    return "\n".join(tables) + "\n"
+
+
+def _lines(settings: dict[str, Any]) -> list[str]:
+    return [f"{key} = {json.dumps(value)}" for key, value in settings.items()]

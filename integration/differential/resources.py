@@ -1,0 +1,48 @@
+"""What a container may use."""
+
+from __future__ import annotations
+
+from cri_shim.api.runtime import v1 as cri
+from integration.differential.case import Context, Resources, case, pod
+
+MIB = 1 << 20
+BURSTABLE = pod(linux={"cgroup_parent": "/kubepods/burstable/pod1", "sysctls": {"net.ipv4.ip_forward": "1"}})
+HUGE = cri.HugepageLimit(page_size="2MB", limit=4 * MIB)
+
+CASES = (
+    case("resources that say nothing", resources=Resources()),
+    case("a cpu period", resources=Resources(cpu_period=50_000)),
+    case("a cpu quota", resources=Resources(cpu_quota=50_000)),
+    case("no cpu quota", resources=Resources(cpu_quota=-1)),
+    case("cpu shares", resources=Resources(cpu_shares=512)),
+    case("cpus", resources=Resources(cpuset_cpus="0")),
+    case("memory nodes", resources=Resources(cpuset_mems="0")),
+    case("memory", resources=Resources(memory_limit_in_bytes=64 * MIB)),
+    case("no limit of memory", resources=Resources(memory_limit_in_bytes=-1)),
+    case("swap", resources=Resources(memory_swap_limit_in_bytes=128 * MIB)),
+    case("memory and swap", resources=Resources(memory_limit_in_bytes=64 * MIB, memory_swap_limit_in_bytes=128 * MIB)),
+    case("an OOM score", resources=Resources(oom_score_adj=900)),
+    case("an OOM score below 0", resources=Resources(oom_score_adj=-5)),
+    case("an OOM score below all", resources=Resources(oom_score_adj=-1000)),
+    case("an OOM score that there isn't", resources=Resources(oom_score_adj=2000)),
+    case("huge pages", resources=Resources(hugepage_limits=[HUGE])),
+    case("unified", resources=Resources(unified={"memory.high": "67108864", "cpu.weight": "5"})),
+    case("unified that there isn't", resources=Resources(unified={"no.such": "1"})),
+    case(
+        "everything",
+        Context(no_new_privs=True),
+        Resources(
+            cpu_period=100_000,
+            cpu_quota=50_000,
+            cpu_shares=512,
+            memory_limit_in_bytes=64 * MIB,
+            memory_swap_limit_in_bytes=128 * MIB,
+            oom_score_adj=7,
+            cpuset_cpus="0",
+            cpuset_mems="0",
+            hugepage_limits=[HUGE],
+            unified={"memory.high": "67108864"},
+        ),
+    ),
+    case("a cgroup parent", resources=Resources(cpu_shares=512, memory_limit_in_bytes=64 * MIB), pod=BURSTABLE),
+)
