@@ -14,7 +14,7 @@ from cri_shim.api.containerd.services.tasks.v1 import tasks_grpc, tasks_pb2
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.containerd import typeurl
 from integration.harness.containerd import NAMESPACE
-from integration.kubelet import eventually
+from integration.kubelet import BUSYBOX, eventually
 
 if TYPE_CHECKING:
     from integration.harness.assembly import RunningNode
@@ -231,3 +231,53 @@ async def test_a_stream_of_stats_is_the_list_in_pieces(kubelet: Kubelet) -> None
     ]
     assert {stats.attributes.id for stats in pods if stats.attributes} >= {pod.id, other.id}
     assert {len(stats.linux.containers) for stats in pods if stats.linux} == {1, 2}
+
+
+@pytest.mark.shim_only  # containerd's plugin of the node's version has no metrics
+async def test_the_metrics_are_those_that_are_described_and_name_their_container(kubelet: Kubelet) -> None:
+    described = (await kubelet.runtime.list_metric_descriptors(cri.ListMetricDescriptorsRequest())).descriptors
+    keys = {descriptor.name: descriptor.label_keys for descriptor in described}
+    config = kubelet.pod_config("metrics")
+    assert config.linux
+    config.linux.cgroup_parent = PARENT
+    limits = cri.LinuxContainerResources(cpu_period=100_000, cpu_quota=50_000, memory_limit_in_bytes=64 * MIB)
+    linux = cri.LinuxContainerConfig(resources=limits)
+    pod = await kubelet.run_pod(config)
+    command = ["sh", "-c", "exec 9</etc/passwd; exec sleep 9999"]
+    container = await kubelet.run(pod, kubelet.container_config(command, linux=linux))
+    answer = await kubelet.runtime.list_pod_sandbox_metrics(cri.ListPodSandboxMetricsRequest())
+    (of_pod,) = (item for item in answer.pod_metrics if item.pod_sandbox_id == pod.id)
+    (of_container,) = of_pod.container_metrics
+    assert of_container.container_id == container
+
+    values = {}
+    for metric in [*of_pod.metrics, *of_container.metrics]:
+        labels = dict(zip(keys[metric.name], metric.label_values, strict=True))
+        assert metric.timestamp > 0
+        assert (labels["pod"], labels["namespace"]) == (config.metadata and config.metadata.name, "default")
+        values[metric.name, labels["container"]] = number(metric.value)
+        if labels["container"]:
+            assert (labels["id"], labels["image"]) == (container, BUSYBOX)
+        else:
+            assert (labels["id"], labels["image"]) == (pod.id, "")
+    of_some_kernels = ("container_pressure_", "container_hugetlb_", "container_blkio_")
+    optional = {name for name in keys if name.startswith(of_some_kernels)}
+    optional |= {f"container_fs_{verb}{what}_total" for verb in ("reads", "writes") for what in ("", "_bytes")}
+    assert set(keys) - {name for name, _ in values} <= optional
+    assert values["container_spec_memory_limit_bytes", "main"] == 64 * MIB
+    assert values["container_spec_cpu_quota", "main"] == 50_000
+    assert values["container_processes", "main"] == 1
+    assert values["container_file_descriptors", "main"] >= 4
+    assert 0 < values["container_memory_usage_bytes", "main"] <= values["container_memory_usage_bytes", ""]
+    assert values["container_start_time_seconds", "main"] == (await kubelet.status(container)).started_at // 10**9
+    assert values["container_network_receive_bytes_total", ""] >= 0
+
+    streamed = [
+        item.pod_sandbox_id
+        async for piece in kubelet.runtime.stream_pod_sandbox_metrics(cri.StreamPodSandboxMetricsRequest())
+        for item in piece.pod_sandbox_metrics
+    ]
+    assert pod.id in streamed
+    await kubelet.stop_pod(pod)
+    answer = await kubelet.runtime.list_pod_sandbox_metrics(cri.ListPodSandboxMetricsRequest())
+    assert pod.id not in [item.pod_sandbox_id for item in answer.pod_metrics]

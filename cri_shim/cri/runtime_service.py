@@ -14,6 +14,7 @@ from cri_shim.cri.container import list as list_
 from cri_shim.cri.container import stats as container_stats
 from cri_shim.cri.container import status as container_status
 from cri_shim.cri.sandbox import list as sandbox_list
+from cri_shim.cri.sandbox import metrics as sandbox_metrics
 from cri_shim.cri.sandbox import remove as sandbox_remove
 from cri_shim.cri.sandbox import run as sandbox_run
 from cri_shim.cri.sandbox import stats as sandbox_stats
@@ -129,3 +130,21 @@ class RuntimeService(cri.RuntimeServiceBase):
         self, message: cri.StreamPodSandboxStatsRequest
     ) -> AsyncIterator[Encoded[cri.StreamPodSandboxStatsResponse]]:
         return sandbox_stats.stream_pod_sandbox_stats(self._parts, message)
+
+    async def list_metric_descriptors(
+        self,
+        message: cri.ListMetricDescriptorsRequest,  # noqa: ARG002
+    ) -> cri.ListMetricDescriptorsResponse:
+        return sandbox_metrics.list_metric_descriptors()
+
+    async def list_pod_sandbox_metrics(  # type: ignore[override]
+        self,
+        message: cri.ListPodSandboxMetricsRequest,  # noqa: ARG002
+    ) -> Encoded[cri.ListPodSandboxMetricsResponse]:
+        return await sandbox_metrics.list_pod_sandbox_metrics(self._parts)
+
+    def stream_pod_sandbox_metrics(  # type: ignore[override]
+        self,
+        message: cri.StreamPodSandboxMetricsRequest,  # noqa: ARG002
+    ) -> AsyncIterator[Encoded[cri.StreamPodSandboxMetricsResponse]]:
+        return sandbox_metrics.stream_pod_sandbox_metrics(self._parts)
