@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -95,6 +95,36 @@ async def test_users_mounts_and_privileges_that_can_not_be_are_refused_before_an
     ):
         if text:
             await refused(Status.INVALID_ARGUMENT, text, kubelet.create(pod, config))
+
+
+@pytest.mark.shim_only
+async def test_values_that_can_not_be_are_refused_by_their_field(kubelet: Kubelet) -> None:
+    """Improvement: containerd answers Unknown half-way through, or takes them. The whole table is a unit test."""
+    mode = cri.NamespaceOption(pid=77)  # type: ignore[arg-type]  # as a client of another version may send
+    security = cri.LinuxSandboxSecurityContext(namespace_options=mode)
+    pods: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"hostname": "h" * 65}, "config.hostname"),
+        ({"port_mappings": [cri.PortMapping(protocol=9)]}, "config.port_mappings[0].protocol"),  # type: ignore[arg-type]
+        (
+            {"linux": cri.LinuxPodSandboxConfig(security_context=security)},
+            "namespace_options.pid is 77",
+        ),
+    )
+    for fields, text in pods:
+        config = kubelet.pod_config()
+        for name, value in fields.items():
+            setattr(config, name, value)
+        await refused(Status.INVALID_ARGUMENT, text, kubelet.run_pod(config))
+    pod = await kubelet.run_pod()
+    context = cri.LinuxContainerSecurityContext(namespace_options=mode)
+    containers: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"command": ["sh", "a\0b"]}, "config.command[1]"),
+        ({"envs": [cri.KeyValue("A=B", b"")]}, "config.envs[0].key"),
+        ({"stop_signal": 999}, "config.stop_signal 999"),
+        ({"linux": cri.LinuxContainerConfig(security_context=context)}, "namespace_options.pid is 77"),
+    )
+    for fields, text in containers:
+        await refused(Status.INVALID_ARGUMENT, text, kubelet.create(pod, kubelet.container_config(**fields)))
 
 
 async def test_a_command_that_does_not_exist_fails_the_start_and_says_so(kubelet: Kubelet) -> None:

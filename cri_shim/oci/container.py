@@ -89,7 +89,7 @@ def _process(base: Process, given: ContainerSpecInput) -> Process:
         base,
         args=process.arguments(config.command, config.args, image),
         env=process.environment(base.env, image.env or [], config.envs, terminal=config.tty, hostname=hostname),
-        cwd=config.working_dir or image.working_dir or base.cwd,
+        cwd=process.directory(config.working_dir, image, base.cwd),
         terminal=base.terminal or config.tty,
         user=_user(base.user, given),
         capabilities=capabilities.capabilities(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.errors import InvalidArgument
+from cri_shim.oci import checks
 from cri_shim.oci.defaults import NAMESPACES as DEFAULT
 from cri_shim.oci.fields import NAMESPACES
 from cri_shim.oci.linux_spec import IdMapping, Namespace
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from cri_shim.oci.policy import Policy
 
 USERNS = f"{NAMESPACES}.userns_options"
+_MODES = cri.NamespaceMode
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,24 @@ class UserMappings:
 def id_mappings(mappings: Iterable[cri.IdMapping]) -> list[IdMapping]:
     """Id mappings as a spec has them."""
     return [IdMapping(item.container_id, item.host_id, item.length) for item in mappings]
+
+
+def check_pod_options(options: cri.NamespaceOption) -> None:
+    """Raise InvalidArgument for a mode that a pod can't have: it is a pod's, in its own words or a container's."""
+    for name, mode in _modes(options):
+        checks.one_of(f"{NAMESPACES}.{name}", mode, (_MODES.POD, _MODES.CONTAINER, _MODES.NODE))
+
+
+def check_container_options(options: cri.NamespaceOption) -> None:
+    """Raise InvalidArgument for a mode that a container can't have: only a pid namespace can be its own."""
+    for name, mode in _modes(options):
+        checks.one_of(f"{NAMESPACES}.{name}", mode, _MODES if name == "pid" else (_MODES.POD, _MODES.NODE))
+    if options.pid == _MODES.TARGET and not options.target_id:
+        raise InvalidArgument(f"{NAMESPACES}.target_id is empty: pid mode TARGET needs a running container of the pod")
+
+
+def _modes(options: cri.NamespaceOption) -> tuple[tuple[str, cri.NamespaceMode], ...]:
+    return ("network", options.network), ("pid", options.pid), ("ipc", options.ipc)
 
 
 def sandbox_namespaces(

@@ -1,4 +1,4 @@
-"""The process of a container: arguments, environment, terminal.
+"""The process of a container: arguments, environment, directory, terminal.
 
 Source: containerd `internal/cri/opts/spec_opts.go` (`WithProcessArgs`), `pkg/oci/spec_opts.go` (`WithEnv`).
 """
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cri_shim.errors import InvalidArgument
+from cri_shim.oci import checks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -50,6 +51,13 @@ def environment(
         found.append(TERM)
     found = merged(found, [f"HOSTNAME={hostname}"])
     return merged(found, [*image, *(f"{item.key}={item.value.decode('utf-8', 'replace')}" for item in wanted)])
+
+
+def directory(wanted: str, image: ImageProcess, base: str) -> str:
+    """Where it is run; the runtime makes it if it isn't there. InvalidArgument for an image's that is relative."""
+    if not wanted and image.working_dir:
+        checks.absolute("the image's WorkingDir", image.working_dir)
+    return wanted or image.working_dir or base
 
 
 def merged(defaults: Sequence[str], overrides: Iterable[str]) -> list[str]:

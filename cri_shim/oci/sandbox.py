@@ -18,7 +18,7 @@ from cri_shim.oci.annotations import passed_through, sandbox_annotations
 from cri_shim.oci.cgroup_path import cgroups_path
 from cri_shim.oci.linux_spec import Cpu, Linux, Resources
 from cri_shim.oci.mounts import with_node_sys, without, writable_kernel
-from cri_shim.oci.namespaces import sandbox_namespaces, user_mappings
+from cri_shim.oci.namespaces import check_pod_options, sandbox_namespaces, user_mappings
 from cri_shim.oci.spec import Mount, Process, Root, Spec
 from cri_shim.oci.sysctls import sysctls
 
@@ -69,6 +69,22 @@ class SandboxSpecInput:
     def options(self) -> cri.NamespaceOption:
         """The namespace options."""
         return self.context.namespace_options or cri.NamespaceOption()
+
+
+def check_security(config: cri.PodSandboxConfig, policy: Policy, facts: NodeFacts, host: HostView) -> None:
+    """Raise InvalidArgument for what a pod's security context asks for and can't have. Blocks, as `sandbox_spec`."""
+    linux = config.linux or cri.LinuxPodSandboxConfig()
+    context = linux.security_context or cri.LinuxSandboxSecurityContext()
+    options = context.namespace_options or cri.NamespaceOption()
+    check_pod_options(options)
+    user_mappings(options.userns_options, policy)
+    selinux.check_options(context.selinux_options)
+    users.pause_user(
+        users.wanted_user(context.run_as_user, "", context.run_as_group, ""),
+        context.supplemental_groups,
+        users.Accounts(),
+    )
+    seccomp.profile(context, defaults.CAPABILITIES, policy, facts, host)
 
 
 def sandbox_spec(given: SandboxSpecInput) -> Spec:

@@ -235,7 +235,17 @@ INTENDED = (
     Intended(
         "a log directory that is no absolute path is refused",
         "containerd writes logs below its own working directory then",
-        _refused_by_us("log_directory 'relative' is not absolute"),
+        _refused_by_us("config.log_directory is 'relative'"),
+    ),
+    Intended(
+        "a relative directory, and a variable whose name is empty or has a '=', are refused",
+        "the runtime fails at the start, or sets another variable than the one that was meant",
+        _refused_by_us("config.working_dir is", "config.envs["),
+    ),
+    Intended(
+        "a namespace mode that is unknown, or that a container can't have, is refused",
+        "containerd takes it for the pod's: less of its own than was asked for",
+        _refused_by_us("namespace_options.network is", "namespace_options.pid is"),
     ),
     Intended(
         "the node's user namespace may be asked for by name in a container of a pod that asks for none",

@@ -18,6 +18,7 @@ from google.protobuf import any_pb2
 from cri_shim.api.containerd.services.containers.v1 import containers_pb2
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.cri import remains
+from cri_shim.cri.container.check import check_config
 from cri_shim.cri.container.spec import workload_spec
 from cri_shim.cri.container.stop_signal import oci_name
 from cri_shim.cri.container.volumes import image_volumes, populate
@@ -64,6 +65,7 @@ async def create_container(parts: Parts, request: cri.CreateContainerRequest) ->
         raise InvalidArgument("sandbox_config.metadata is missing: send the config that the sandbox was run with")
     if config.image is None or not config.image.image:
         raise InvalidArgument("config.image.image is missing: name the image by tag, digest or id")
+    check_config(config)
     name = container_name(config.metadata, pod.metadata)
     if (created := _answered_before(parts, name, sandbox, config)) is not None:
         return cri.CreateContainerResponse(container_id=created)

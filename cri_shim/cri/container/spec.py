@@ -11,9 +11,10 @@ from cri_shim.api.runtime import v1 as cri
 from cri_shim.cri.namespace_options import namespace_options
 from cri_shim.cri.policy import policy_of
 from cri_shim.cri.sandbox.files import shm_path
-from cri_shim.errors import InvalidArgument, Unimplemented
+from cri_shim.errors import InvalidArgument, NotFound, Unimplemented
 from cri_shim.linux.host_view import LinuxHostView
 from cri_shim.oci.container import ContainerSpecInput, PodFiles, container_spec, volume_mount
+from cri_shim.oci.fields import NAMESPACES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,12 +68,13 @@ def target_pid(parts: Parts, sandbox: Sandbox, config: cri.ContainerConfig) -> i
     options = namespace_options(config.linux)
     if options is None or options.pid != cri.NamespaceMode.TARGET:
         return 0
-    target = parts.containers.find(options.target_id)
+    field = f"{NAMESPACES}.target_id"
+    try:
+        target = parts.containers.find(options.target_id)
+    except NotFound as error:
+        raise error.because(field) from error
     if target.metadata.sandbox_id != sandbox.id or not target.running:
-        raise InvalidArgument(
-            f"security_context.namespace_options.target_id {options.target_id!r}: must be a running container of the "
-            "same pod"
-        )
+        raise InvalidArgument(f"{field} is {options.target_id!r}: it must be a running container of the same pod")
     return target.status.pid
 
 

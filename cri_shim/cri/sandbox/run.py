@@ -30,12 +30,15 @@ from cri_shim.cri.handler import choose_handler, runtime_choice
 from cri_shim.cri.image.ensure import ensure_sandbox_image
 from cri_shim.cri.labels import container_labels
 from cri_shim.cri.namespace_options import namespace_options
+from cri_shim.cri.policy import policy_of
+from cri_shim.cri.sandbox.check import check_pod
 from cri_shim.cri.sandbox.exit import watch_sandbox
 from cri_shim.cri.sandbox.files import make_files
 from cri_shim.cri.sandbox.spec import pause_spec
 from cri_shim.cri.snapshot import prepare_snapshot, snapshot_labels
 from cri_shim.errors import InvalidArgument
 from cri_shim.linux import netns
+from cri_shim.linux.host_view import LinuxHostView
 from cri_shim.observe.timeline import Timeline, step
 from cri_shim.oci.spec import SPEC_TYPE_URL, to_json
 from cri_shim.state.ids import new_id, sandbox_name
@@ -77,6 +80,9 @@ async def run_pod_sandbox(parts: Parts, request: cri.RunPodSandboxRequest) -> cr
     handler = choose_handler(parts.settings, config, request.runtime_handler)
     if (running := _answered_before(parts, name, request)) is not None:
         return cri.RunPodSandboxResponse(pod_sandbox_id=running)
+    policy = policy_of(parts, request.runtime_handler, handler)
+    host = LinuxHostView(in_user_namespace=parts.facts.in_user_namespace)
+    await to_thread.run_sync(check_pod, config, policy, parts.facts, host)
     start = _Start(
         parts=parts,
         metadata=SandboxMetadata(
