@@ -17,6 +17,7 @@ COMPARED: Final = pytest.StashKey[list[bool]]()  # of each case, whether it was 
 _BY_CHANCE = (
     (re.compile(r"/(var/lib|run)/containerd-peer/"), r"/\1/containerd/"),
     (re.compile(r"/volumes/[0-9a-f]{64}"), "/volumes/<volume>"),
+    (re.compile(r"/image-volumes/<pod>/[0-9a-f]{64}"), "/image-volumes/<pod>/<image>"),
     (re.compile(r"/proc/\d+/ns/"), "/proc/<pid>/ns/"),
     (re.compile(r"/cni-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "/<netns>"),
     (re.compile(r"\b10\.189\.(?!0\.1\b)\d+\.\d+"), "<address>"),

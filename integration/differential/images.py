@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cri_shim.api.runtime import v1 as cri
 from integration.differential.case import (
     ENTRYPOINT,
@@ -15,6 +17,12 @@ from integration.differential.case import (
 )
 from integration.images.catalog import E2E, STAGING
 from integration.kubelet import BUSYBOX
+
+
+def image_mount(image: str, container_path: str = "/image", *, readonly: bool = True, **fields: Any) -> cri.Mount:
+    """An image in the place of a directory of the node's."""
+    return mount(container_path, "", image=cri.ImageSpec(image=image), readonly=readonly, **fields)
+
 
 CASES = (
     case("volumes", image=VOLUMES),
@@ -32,6 +40,15 @@ CASES = (
     ),
     case("annotations of the image", image=cri.ImageSpec(image=BUSYBOX, annotations={"a": "b"})),
     case("an image for a handler", image=cri.ImageSpec(image=BUSYBOX, runtime_handler="runc")),
+    case("an image as a mount", mounts=[image_mount(ENTRYPOINT)]),
+    case("an image as a mount, twice", mounts=[image_mount(ENTRYPOINT), image_mount(ENTRYPOINT, "/other")]),
+    case("an image as a mount with a source", mounts=[mount("/image", image=cri.ImageSpec(image=ENTRYPOINT))]),
+    case("an image as a mount that isn't there", mounts=[image_mount(NOWHERE)]),
+    case("an image as a mount to be written", mounts=[image_mount(ENTRYPOINT, readonly=False)]),
+    case("a part of an image as a mount", mounts=[image_mount(ENTRYPOINT, image_sub_path="etc")]),
+    case("a part of an image as a mount that isn't there", mounts=[image_mount(ENTRYPOINT, image_sub_path="no/such")]),
+    case("a part of an image as a mount that leads out", mounts=[image_mount(ENTRYPOINT, image_sub_path="../x")]),
+    case("no image", image=""),
     case("an image that isn't there", image=NOWHERE),
     case("a name that is none", image=NO_NAME),
 )

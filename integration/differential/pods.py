@@ -33,6 +33,10 @@ PORTS = [
 CASES = (
     of("no security context", Pod(cri.LinuxPodSandboxConfig())),
     of("no Linux part", Pod(None)),
+    of("no metadata", on_node(fields={"metadata": None})),
+    of("no name", on_node(fields={"metadata": cri.PodSandboxMetadata(uid="u", namespace="n")})),
+    of("no namespace", on_node(fields={"metadata": cri.PodSandboxMetadata(name="p", uid="u")})),
+    of("no uid, and an attempt", on_node(fields={"metadata": cri.PodSandboxMetadata("p", "", "n", 7)})),
     of("a user", on_node(run_as_user=number(5))),
     of(
         "a user and a group, and supplemental groups",

@@ -24,6 +24,10 @@ LOGLESS = pod(fields={"log_directory": ""})
 
 CASES = (
     case("nothing in particular"),
+    case("no Linux part", linux=None),
+    case("no security context", linux=cri.LinuxContainerConfig()),
+    case("no metadata", metadata=None),
+    case("no name", metadata=cri.ContainerMetadata()),
     # ── arguments ───────────────────────────────────────────────────────────────────────────────────────────────────
     case("a command", command=["a"]),
     case("arguments alone", command=[], args=["b"]),

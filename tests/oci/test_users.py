@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -188,10 +186,9 @@ def test_the_first_entry_of_a_name_or_uid_is_the_one(rows: list[tuple[str, int, 
     assert user(str(uid), accounts=accounts).gid == by_uid[2]
 
 
+@pytest.mark.timeout(20)  # a look at each line for each other takes minutes
 def test_files_of_ten_thousand_lines_are_read_at_once() -> None:
     passwd = "".join(f"u{number}:x:{number}:{number}::/:\n" for number in range(10_000)).encode()
     group = "".join(f"g{number}:x:{number}:u9999\n" for number in range(10_000)).encode()
-    start = time.perf_counter()
     found = user("u9999", accounts=Accounts(passwd, group))
-    assert time.perf_counter() - start < 1
     assert (found.uid, len(found.additional_gids)) == (9999, 10_000)
