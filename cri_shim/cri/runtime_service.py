@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime import v1 as cri
-from cri_shim.cri import events, runtime_config, status, version
+from cri_shim.cri import events, runtime_config, status, update_runtime_config, version
 from cri_shim.cri.container import create, exec_sync, remove, reopen_log, start, stop
 from cri_shim.cri.container import list as list_
 from cri_shim.cri.container import stats as container_stats
@@ -42,6 +42,9 @@ class RuntimeService(cri.RuntimeServiceBase):
 
     async def runtime_config(self, message: cri.RuntimeConfigRequest) -> cri.RuntimeConfigResponse:  # noqa: ARG002
         return runtime_config.runtime_config(self._parts)
+
+    async def update_runtime_config(self, message: cri.UpdateRuntimeConfigRequest) -> cri.UpdateRuntimeConfigResponse:
+        return await update_runtime_config.update_runtime_config(self._parts, message)
 
     async def run_pod_sandbox(self, message: cri.RunPodSandboxRequest) -> cri.RunPodSandboxResponse:
         return await sandbox_run.run_pod_sandbox(self._parts, message)

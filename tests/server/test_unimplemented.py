@@ -17,7 +17,6 @@ RUNTIME = [
     "RestorePod",
     "UpdateContainerResources",
     "UpdatePodSandboxResources",
-    "UpdateRuntimeConfig",
 ]
 IMAGE: list[str] = []
 
