@@ -25,7 +25,11 @@ class CriError(Exception):
 
     def because(self, text: str) -> CriError:
         """The same kind of failure, its text preceded by what was being done: `text: <this text>`."""
-        return type(self)(f"{text}: {self}")
+        kind = type(self)
+        error = kind.__new__(kind)  # with what it knows beside its text, which its constructor may ask for
+        error.__dict__.update(self.__dict__)
+        error.args = (f"{text}: {self}",)
+        return error
 
 
 class Unknown(CriError):

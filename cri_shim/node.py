@@ -23,6 +23,7 @@ from cri_shim.containerd.backoff import doubling
 from cri_shim.containerd.client import Client
 from cri_shim.cri.container.accounts import AccountsCache
 from cri_shim.cri.container.checkpointed import checkpointed
+from cri_shim.cri.image.pulls import Pulls
 from cri_shim.cri.image.usage import SnapshotUsage
 from cri_shim.cri.image_service import ImageService
 from cri_shim.cri.parts import Parts
@@ -122,6 +123,7 @@ async def _build(settings: Settings, containerd: Client, tasks: TaskGroup) -> Pa
         sandbox_names=NameIndex(),
         container_names=NameIndex(),
         images=ImageStore(containerd, architecture),
+        pulls=Pulls(),
         snapshot_usage=SnapshotUsage(containerd, settings),
         accounts=AccountsCache(os.path.join(paths.state, "mounts")),
         flights=Flights(tasks),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import anyio
+import structlog
 
 from cri_shim.api.containerd.services.leases.v1 import leases_pb2 as pb
 from cri_shim.api.containerd.services.leases.v1.leases_grpc import LeasesStub
-from cri_shim.errors import NotFound
+from cri_shim.errors import CriError, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 EXPIRE_LABEL = "containerd.io/gc.expire"
 _RELEASE_SECONDS = 30.0
+_TEMPORARY = "cri-shim-"  # and a random number: the beginning of their ids
+
+log = structlog.get_logger(__name__)
 
 
 class Leases:
@@ -45,17 +49,27 @@ class Leases:
     async def temporary(self, hours: float = 24.0) -> AsyncIterator[str]:
         """The id of a lease that ends with the block, and after `hours` if we do not live to end it."""
         expires = datetime.now(UTC) + timedelta(hours=hours)
-        id_ = f"cri-shim-{secrets.token_hex(8)}"
+        id_ = f"{_TEMPORARY}{secrets.token_hex(8)}"
         await self.create(id_, {EXPIRE_LABEL: expires.strftime("%Y-%m-%dT%H:%M:%SZ")})
         try:
             yield id_
         finally:
             with anyio.move_on_after(_RELEASE_SECONDS, shield=True):
-                await self._forget(id_)
+                await self._release(id_)
 
-    async def _forget(self, id_: str) -> None:
-        with suppress(NotFound):  # collected, or deleted by an operator: gone is what we want
+    async def _release(self, id_: str) -> None:
+        try:
             await self.delete(id_)
+        except NotFound:  # collected, or deleted by an operator: gone is what we want
+            pass
+        except CriError as error:
+            log.warning("a lease is left until cri-shim starts again, or until it expires", lease=id_, error=str(error))
+
+    async def release_leftovers(self) -> None:
+        """Give up the temporary leases that a server before us, killed, has left: nobody works under them."""
+        for lease in await self.list():
+            if lease.id.startswith(_TEMPORARY) and EXPIRE_LABEL in lease.labels:
+                await self._release(lease.id)
 
     async def list(self, *filters: str) -> list[pb.Lease]:
         """The leases that match any of `filters`; all without one."""

@@ -23,7 +23,7 @@ _ID = re.compile(r"[0-9a-f]{64}")
 
 
 async def sweep(parts: Parts, keep: set[str]) -> None:
-    """Remove directories, snapshots, FIFOs and mounts that belong to no id in `keep`; failures are logged.
+    """Remove directories, snapshots, FIFOs, mounts and leases that belong to no id in `keep`; failures are logged.
 
     Only names shaped like ids are touched, and only snapshots that a pod's lease holds: other tools' things are theirs.
     """
@@ -37,6 +37,10 @@ async def sweep(parts: Parts, keep: set[str]) -> None:
         await _sweep_directory(os.path.join(paths.container_state(container.id), "io"), {used}, any_name=True)
     for sandbox in parts.sandboxes:
         await _sweep_snapshots(parts, sandbox.id, keep)
+    try:
+        await parts.containerd.leases.release_leftovers()
+    except CriError as error:
+        log.info("leases that were left can't be looked for", error=str(error))
 
 
 async def _sweep_directory(directory: str, keep: set[str], *, any_name: bool = False) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cri_shim.config.settings import Settings
     from cri_shim.containerd.client import Client
     from cri_shim.cri.container.accounts import AccountsCache
+    from cri_shim.cri.image.pulls import Pulls
     from cri_shim.cri.image.usage import SnapshotUsage
     from cri_shim.events.broadcast import Broadcast
     from cri_shim.events.exits import ExitWatch
@@ -47,6 +48,7 @@ class Parts:
     sandbox_names: NameIndex
     container_names: NameIndex
     images: ImageStore
+    pulls: Pulls
     snapshot_usage: SnapshotUsage
     accounts: AccountsCache
     flights: Flights

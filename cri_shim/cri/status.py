@@ -54,6 +54,7 @@ def _info(parts: Parts) -> dict[str, str]:
     found = {
         "config": msgspec.json.encode(config).decode(),
         "cniconfig": msgspec.json.encode(parts.networks[""].describe()).decode(),
+        "pulls": msgspec.json.encode(parts.pulls.under_way()).decode(),
         "criShim": msgspec.json.encode({"version": __version__}).decode(),
     }
     for handler, network in parts.networks.items():

@@ -1,4 +1,7 @@
-"""Prometheus metrics of the CRI server. Children are kept, not looked up by label in the call's way."""
+"""Prometheus metrics of the CRI server and of pulls; what containerd counts has containerd's names.
+
+Children are kept, not looked up by label in the call's way.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,13 @@ EVENTS_DROPPED = Counter(
     "containerd_cri_container_events_dropped", "Container events that nobody had subscribed to in time."
 )
 _UNDER_WAY = Gauge("cri_shim_rpcs_under_way", "CRI calls under way.", ["rpc"])
+
+PULLS = Counter("containerd_cri_sandboxed_image_pulls", "Pulls of images by their outcome.", ["status"])
+PULLS_UNDER_WAY = Gauge("containerd_cri_sandboxed_in_progress_image_pulls", "Pulls under way.")
+PULL_SECONDS = Histogram(
+    "cri_shim_image_pull_duration_seconds", "How long pulls took that succeeded.", buckets=_BUCKETS
+)
+PULLED_BYTES = Counter("cri_shim_image_pulled_bytes", "Bytes of images that have been downloaded.")
 
 
 @asynccontextmanager

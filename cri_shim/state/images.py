@@ -93,6 +93,10 @@ class ImageStore:
     def __len__(self) -> int:
         return len(self._images)
 
+    def __contains__(self, name: object) -> bool:
+        """Whether a normalised reference means an image."""
+        return name in self._ids
+
     def get(self, image_id: str) -> ImageRecord:
         """The image of exactly that id. NotFound when there is none."""
         try:

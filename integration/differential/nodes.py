@@ -152,7 +152,7 @@ def running(name: str) -> Iterator[RunningNode]:
             shim=True,
             peer=True,
             binds=[Bind(directory, _FILES)],
-            changes=Changes(_QUICK, {PLAIN: {}, TURNED: _TURNED}[name], _handlers()),
+            changes=Changes(_QUICK, {PLAIN: {}, TURNED: _TURNED}[name], more=_handlers()),
         ) as node:
             yield node
 

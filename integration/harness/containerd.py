@@ -80,11 +80,12 @@ PEER: Final = Place(
 class Changes:
     """What is otherwise than usual in the configuration of everybody.
 
-    `settings` are of the CRI's runtime table, `more` is TOML that is added to it all.
+    `settings` are of the CRI's runtime table, `images` of its images table; `more` is TOML that is added to it all.
     """
 
     default_handler: str = "runc"
     settings: Mapping[str, object] = field(default_factory=dict)
+    images: Mapping[str, object] = field(default_factory=dict)
     more: str = ""
 
 
@@ -123,7 +124,8 @@ def config(place: Place, changes: Changes = NO_CHANGES) -> str:
     disabled = "" if place.serves_cri else f"disabled_plugins = ['{_CRI_PLUGIN}']\n"
     # Without CAP_SYS_RESOURCE no score below one's own can be set, and a sandbox's is -998.
     restrict = {"restrict_oom_score_adj": "CAP_SYS_RESOURCE" not in capabilities.effective()}
-    runtime = "".join(f"  {key} = {json.dumps(value)}\n" for key, value in {**restrict, **changes.settings}.items())
+    runtime = _table({**restrict, **changes.settings})
+    images = _table({"stats_collect_period": 1, **changes.images})
     return f"""version = 3
 root = '{place.root}'
 state = '{place.state}'
@@ -133,8 +135,7 @@ state = '{place.state}'
 
 [plugins.'io.containerd.cri.v1.images']
   snapshotter = 'overlayfs'
-  stats_collect_period = 1
-  [plugins.'io.containerd.cri.v1.images'.pinned_images]
+{images}  [plugins.'io.containerd.cri.v1.images'.pinned_images]
     sandbox = '{PAUSE}'
   [plugins.'io.containerd.cri.v1.images'.registry]
     config_path = '/etc/containerd/certs.d'
@@ -155,3 +156,8 @@ state = '{place.state}'
     bin_dirs = ['/opt/cni/bin']
     conf_dir = '{CNI_CONF_DIR}'
 {changes.more}"""
+
+
+def _table(settings: Mapping[str, object]) -> str:
+    """Lines of a TOML table; for what is set here, JSON is TOML."""
+    return "".join(f"  {key} = {json.dumps(value)}\n" for key, value in settings.items())

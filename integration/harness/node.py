@@ -32,7 +32,7 @@ from integration.harness.guardian import Guardian, scratch_directory
 from integration.harness.inside import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["Bind", "Node", "NodePlan", "NodeProcess"]
 
@@ -212,6 +212,13 @@ class Node:
 
     def connect(self, port: int, address: str = "127.0.0.1", timeout: float = 10) -> socket.socket:
         """A TCP connection that starts in the node's network, usable from here."""
+        return self._in_network(lambda: socket.create_connection((address, port), timeout))
+
+    def listen(self, port: int, address: str = "127.0.0.1") -> socket.socket:
+        """A TCP socket that listens in the node's network, usable from here."""
+        return self._in_network(lambda: socket.create_server((address, port)))
+
+    def _in_network(self, make: Callable[[], socket.socket]) -> socket.socket:
         made: list[socket.socket] = []
         failed: list[OSError] = []
 
@@ -219,7 +226,7 @@ class Node:
             try:
                 with open(f"/proc/{self.pid}/ns/net", "rb") as namespace:
                     syscalls.setns(namespace.fileno(), syscalls.CLONE_NEWNET)
-                made.append(socket.create_connection((address, port), timeout))
+                made.append(make())
             except OSError as error:
                 failed.append(error)
 

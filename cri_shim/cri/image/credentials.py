@@ -47,6 +47,15 @@ def credentials_for(auth: cri.AuthConfig | None, host: str) -> Credentials:
     return ANONYMOUS
 
 
+def given(auth: cri.AuthConfig | None) -> str:
+    """Which credentials came with a request, in words without a secret, for who has been refused."""
+    if auth is None or auth == type(auth)():
+        return "no credentials were given"
+    if auth.server_address:
+        return f"the credentials given are for {auth.server_address} alone"
+    return "the credentials given don't do"
+
+
 def _decoded(auth: str) -> Credentials:
     try:
         text = base64.b64decode(auth, validate=True).decode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,7 +16,9 @@ from cri_shim.api.containerd.types.transfer.registry_pb2 import AuthRequest, Aut
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.containerd import typeurl
 from cri_shim.cri.image.pull import pull_image
+from cri_shim.cri.image.pulls import Pulls
 from cri_shim.errors import Canceled, InvalidArgument, NotFound
+from cri_shim.oci.image import ImageConfig
 from cri_shim.state.flights import Flights
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ class FakeContainerd:
         self.transfers: list[tuple[Any, Any]] = []
         self.images = SimpleNamespace(get=self._get)
         self.streaming = SimpleNamespace(open=self._open)
+        self.leases = SimpleNamespace(temporary=lambda: nullcontext("lease"))
 
     @asynccontextmanager
     async def _open(self, purpose: str) -> AsyncIterator[Stream]:
@@ -73,8 +76,8 @@ class FakeContainerd:
     async def _get(self, name: str) -> Image:
         return Image(name=name, target=Descriptor(digest=TARGET))
 
-    async def transfer(self, source: Any, destination: Any, *, progress_stream: str) -> None:
-        assert progress_stream == "progress"
+    async def transfer(self, source: Any, destination: Any, *, progress_stream: str, lease: str) -> None:
+        assert (progress_stream, lease) == ("progress", "lease")
         self.transfers.append((source, destination))
         if self.play is not None:
             await self.play(self.streams)
@@ -83,9 +86,13 @@ class FakeContainerd:
 class FakeStore:
     def __init__(self) -> None:
         self.named: dict[str, dict[str, str]] = {}
+        self.config = ImageConfig(architecture="amd64", os="linux")
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.named
 
     async def refresh(self, name: str) -> Any:  # noqa: ARG002
-        return SimpleNamespace(id=ID)
+        return SimpleNamespace(id=ID, config=self.config)
 
     async def name_image(self, image: Image, labels: dict[str, str]) -> None:
         self.named[image.name] = labels
@@ -96,6 +103,7 @@ class Node:
 
     def __init__(self, flights: Flights) -> None:
         self.containerd, self.images, self.flights = FakeContainerd(), FakeStore(), flights
+        self.pulls = Pulls()
         self.architecture = "amd64"
         registry = SimpleNamespace(config_path="", headers={"X-Site": ["a", "b"]})
         images = SimpleNamespace(

@@ -1,0 +1,156 @@
+"""One transfer of an image from its registry into containerd's store and a snapshotter, by the Transfer service.
+
+containerd fetches and unpacks; it asks us for credentials and tells how it gets on.
+Source: containerd `core/transfer/registry`, `core/transfer/image`, `internal/cri/server/images/image_pull.go`.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+import structlog
+from anyio import to_thread
+
+from cri_shim.api.containerd.types import platform_pb2
+from cri_shim.api.containerd.types.transfer import imagestore_pb2, progress_pb2, registry_pb2
+from cri_shim.containerd import typeurl
+from cri_shim.cri.image.credentials import ANONYMOUS, credentials_for, given
+from cri_shim.cri.image.failure import corrupt_ingest, pull_failure
+from cri_shim.cri.image.hosts import host_directory, servers
+from cri_shim.errors import Canceled, CriError, FailedPrecondition, InvalidArgument
+
+if TYPE_CHECKING:
+    from cri_shim.api.runtime import v1 as cri
+    from cri_shim.containerd.streaming import MessageStream
+    from cri_shim.cri.image.progress import PullProgress
+    from cri_shim.cri.parts import Parts
+    from cri_shim.state.reference import Reference
+
+log = structlog.get_logger(__name__)
+
+_WATCH_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is pulled, for whom, and into which snapshotter; `labels` are for its name."""
+
+    reference: Reference
+    auth: cri.AuthConfig | None
+    snapshotter: str
+    labels: dict[str, str]
+
+
+async def transfer(parts: Parts, wanted: Wanted, progress: PullProgress) -> None:
+    """Fetch and unpack. Raises what the registry answers, in words to act on; Canceled when nothing moves any more."""
+    registry = parts.settings.images.registry
+    directory = await to_thread.run_sync(host_directory, registry.config_path, wanted.reference.domain)
+    asked = await to_thread.run_sync(servers, directory, wanted.reference.domain)
+    headers = {name: ", ".join(values) for name, values in registry.headers.items()} | _bearer(wanted, asked)
+    watchdog, failure = anyio.CancelScope(), None
+    streaming = parts.containerd.streaming
+    async with (
+        streaming.open("progress") as progress_stream,
+        streaming.open("creds") as credentials_stream,
+        parts.containerd.leases.temporary() as lease,
+        anyio.create_task_group() as tasks,
+    ):
+        resolver = registry_pb2.RegistryResolver(auth_stream=credentials_stream.id, headers=headers, host_dir=directory)
+        source = registry_pb2.OCIRegistry(reference=str(wanted.reference), resolver=resolver)
+        tasks.start_soon(_follow, progress_stream, progress)
+        tasks.start_soon(_answer, credentials_stream, wanted.auth)
+        tasks.start_soon(_watch, parts, progress, watchdog)
+        try:
+            with watchdog:
+                await parts.containerd.transfer(
+                    source, _destination(parts, wanted), progress_stream=progress_stream.id, lease=lease
+                )
+        except CriError as error:
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        await _drop_corrupt(parts, failure)
+        raise pull_failure(failure, wanted.reference, asked, given(wanted.auth))
+    if watchdog.cancelled_caught:
+        seconds = parts.settings.images.image_pull_progress_timeout
+        raise Canceled(
+            f'pull of image "{wanted.reference}" ended: '
+            f"nothing was read for image_pull_progress_timeout ({seconds:g} s)"
+        )
+
+
+def _bearer(wanted: Wanted, asked: list[str]) -> dict[str, str]:
+    """A registry token as a header, which goes to every server that is asked.
+
+    containerd takes no token as an answer to its question for credentials. So that no other server learns it, it is
+    given only where the registry itself is the only one. Raises FailedPrecondition where it isn't.
+    """
+    auth = wanted.auth
+    if auth is None or not auth.registry_token or auth.username or auth.identity_token or auth.auth:
+        return {}
+    if len(asked) > 1:
+        raise FailedPrecondition(
+            f"auth.registry_token can't be used for {wanted.reference.domain}: mirrors ({', '.join(asked)}) would be "
+            "told it, too; give a user name and a password, or an identity token"
+        )
+    return {"Authorization": f"Bearer {auth.registry_token}"}
+
+
+def _destination(parts: Parts, wanted: Wanted) -> imagestore_pb2.ImageStore:
+    platform = platform_pb2.Platform(os="linux", architecture=parts.architecture)
+    return imagestore_pb2.ImageStore(
+        name=str(wanted.reference),
+        labels=wanted.labels,
+        platforms=[platform],
+        unpacks=[imagestore_pb2.UnpackConfiguration(platform=platform, snapshotter=wanted.snapshotter)],
+    )
+
+
+async def _follow(stream: MessageStream, progress: PullProgress) -> None:
+    try:
+        async for message in stream:
+            if typeurl.is_a(message, progress_pb2.Progress):
+                progress.update(typeurl.unpack(message, progress_pb2.Progress))
+    except CriError as error:  # the transfer itself tells what is wrong
+        log.debug("progress of a pull is lost", error=str(error))
+
+
+async def _answer(stream: MessageStream, auth: cri.AuthConfig | None) -> None:
+    """Answer each question for credentials; one without an answer would hold the pull for ever."""
+    try:
+        async for message in stream:
+            await stream.send(_response(typeurl.unpack(message, registry_pb2.AuthRequest).host, auth))
+    except CriError as error:  # the transfer itself tells what is wrong
+        log.debug("questions for credentials are lost", error=str(error))
+
+
+def _response(host: str, auth: cri.AuthConfig | None) -> registry_pb2.AuthResponse:
+    try:
+        found = credentials_for(auth, host)
+    except InvalidArgument as error:
+        log.warning("credentials can't be used", host=host, error=str(error))
+        found = ANONYMOUS
+    if found.username:
+        return registry_pb2.AuthResponse(
+            authType=registry_pb2.CREDENTIALS, username=found.username, secret=found.secret
+        )
+    return registry_pb2.AuthResponse(authType=registry_pb2.REFRESH, secret=found.secret)
+
+
+async def _watch(parts: Parts, progress: PullProgress, transfer: anyio.CancelScope) -> None:
+    """End a pull that has stood still for too long."""
+    seconds = parts.settings.images.image_pull_progress_timeout
+    if not seconds:
+        return
+    while parts.pulls.stalled_for(progress) <= seconds:  # noqa: ASYNC110  (time itself is what is watched)
+        await anyio.sleep(min(_WATCH_SECONDS, seconds / 2))
+    transfer.cancel()
+
+
+async def _drop_corrupt(parts: Parts, failure: CriError) -> None:
+    if ref := corrupt_ingest(failure):
+        with suppress(CriError):  # gone, or containerd is: the next pull tells
+            await parts.containerd.content.abort(ref)
