@@ -23,6 +23,7 @@ from cri_shim.containerd.backoff import doubling
 from cri_shim.containerd.client import Client
 from cri_shim.cri.container.accounts import AccountsCache
 from cri_shim.cri.container.checkpointed import checkpointed
+from cri_shim.cri.image.legacy_registry import write_hosts
 from cri_shim.cri.image.pulls import Pulls
 from cri_shim.cri.image.usage import SnapshotUsage
 from cri_shim.cri.image_service import ImageService
@@ -104,6 +105,7 @@ async def _releasing_streams(parts: Parts) -> AsyncIterator[None]:
 async def _build(settings: Settings, containerd: Client, tasks: TaskGroup) -> Parts:
     paths = Paths(root=settings.cri_root, state=settings.cri_state)
     await to_thread.run_sync(_make_directories, paths)
+    await to_thread.run_sync(write_hosts, paths.registry_hosts, settings.images.registry)
     architecture = host_platform().partition("/")[2]
     containers: Store[Container] = Store("container")
     sandboxes: Store[Sandbox] = Store("sandbox")

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import pty
 import random
 import subprocess
+import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -455,3 +458,37 @@ async def test_how_far_a_pull_is_can_be_asked(client: Kubelet, registry: OwnRegi
     assert 0 < blob["done"] < blob["total"]
     info = (await client.runtime.status(cri.StatusRequest(verbose=True))).info
     assert json.loads(info["pulls"]) == []
+
+
+def shown(pulling: RunningNode, *words: str) -> tuple[str, str]:
+    """What a command of ours prints: on standard output, and on the terminal that its standard error is."""
+    terminal, end = pty.openpty()
+    command = [sys.executable, "-m", "cri_shim", *words, "--endpoint", pulling.shim_endpoint]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=end, text=True, env={**os.environ, "TERM": "xterm"}
+    ) as process:
+        os.close(end)
+        seen = b""
+        with suppress(OSError):  # a terminal without its other end
+            while data := os.read(terminal, 1 << 16):
+                seen += data
+        os.close(terminal)
+        assert process.stdout
+        return process.stdout.read(), seen.decode()
+
+
+@pytest.mark.shim_only
+async def test_a_pull_is_seen_coming_on_a_terminal(
+    client: Kubelet, registry: OwnRegistry, pulling: RunningNode
+) -> None:
+    with troubled(registry, Trouble(BLOBS, pause=0.01)):
+        printed, seen = await to_thread.run_sync(shown, pulling, "images", "pull", IMAGE)
+    found = await client.image(IMAGE)
+    assert found is not None
+    assert printed.strip() == found.id
+    assert "layer " in seen
+    assert "MB/s" in seen or "bytes/s" in seen
+    printed, seen = await to_thread.run_sync(shown, pulling, "images", "pull", f"{HOST}/none:1")
+    assert f"{HOST}/none:1: not found" in seen.replace("\r\n", "")
+    printed, seen = await to_thread.run_sync(shown, pulling, "pulls", "--once")
+    assert json.loads(printed) == []

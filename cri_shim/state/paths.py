@@ -35,3 +35,8 @@ class Paths:
     def container_state(self, container_id: str) -> str:
         """The FIFOs, in `io/`."""
         return os.path.join(self.state, "containers", container_id)
+
+    @property
+    def registry_hosts(self) -> str:
+        """The `hosts.toml` tree that stands for deprecated settings."""
+        return os.path.join(self.state, "registry")

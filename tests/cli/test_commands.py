@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-COMMANDS = ("serve", "demo", "config", "version")
+COMMANDS = ("serve", "demo", "images", "pulls", "config", "version")
 
 
 def test_help_lists_every_command(run: Callable[..., Result]) -> None:
@@ -27,7 +27,9 @@ def test_help_lists_every_command(run: Callable[..., Result]) -> None:
     assert "..." not in listed  # no summary is cut short
 
 
-@pytest.mark.parametrize("command", [*((name,) for name in COMMANDS), ("config", "dump"), ("config", "default")])
+@pytest.mark.parametrize(
+    "command", [*((name,) for name in COMMANDS), ("config", "dump"), ("config", "default"), ("images", "pull")]
+)
 def test_each_command_has_help(run: Callable[..., Result], command: tuple[str, ...]) -> None:
     result = run(*command, "--help")
     assert result.exit_code == 0
@@ -60,7 +62,8 @@ def test_help_imports_neither_the_node_nor_an_event_loop() -> None:
 import sys
 from cri_shim.cli import cli
 cli(["--help"], standalone_mode=False)
-print(sorted({"anyio", "asyncio", "structlog", "grpclib.client", "cri_shim.node", "integration"} & set(sys.modules)))
+unwanted = {"anyio", "asyncio", "structlog", "grpclib.client", "cri_shim.node", "integration", "rich"}
+print(sorted(unwanted & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from cri_shim.api.runtime import v1 as cri
 from cri_shim.errors import InvalidArgument
 
 if TYPE_CHECKING:
-    from cri_shim.api.runtime import v1 as cri
+    from cri_shim.config.image_settings import RegistrySettings
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,17 @@ def credentials_for(auth: cri.AuthConfig | None, host: str) -> Credentials:
     if auth.auth:
         return _decoded(auth.auth)
     return ANONYMOUS
+
+
+def configured(registry: RegistrySettings, host: str) -> cri.AuthConfig | None:
+    """What the deprecated `registry.configs.<host>.auth` says, for a pull that brings no credentials."""
+    config = registry.configs.get(host)
+    if config is None:
+        return None
+    auth = config.auth
+    return cri.AuthConfig(
+        username=auth.username, password=auth.password, auth=auth.auth, identity_token=auth.identitytoken
+    )
 
 
 def given(auth: cri.AuthConfig | None) -> str:

@@ -25,13 +25,18 @@ def host_directory(config_path: str, host: str) -> str:
 
 def servers(directory: str, host: str) -> list[str]:
     """The servers that are asked for an image of `host`, in order, for a message. Blocks while it reads a file."""
-    default = f"https://{_DOCKER_SERVER if host == _DOCKER else host}"
+    default = default_server(host)
     for name in _names(host):
         with suppress(OSError, tomllib.TOMLDecodeError), open(os.path.join(directory, name, _FILE), "rb") as file:
             found = tomllib.load(file)
             hosts, server = found.get("host"), found.get("server", default)
             return list(dict.fromkeys([*(hosts if isinstance(hosts, dict) else ()), str(server)]))
     return [default]
+
+
+def default_server(host: str) -> str:
+    """The server of a registry's images for which nothing else is said."""
+    return f"https://{_DOCKER_SERVER if host == _DOCKER else host}"
 
 
 def _names(host: str) -> list[str]:

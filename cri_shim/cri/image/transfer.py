@@ -17,13 +17,14 @@ from anyio import to_thread
 from cri_shim.api.containerd.types import platform_pb2
 from cri_shim.api.containerd.types.transfer import imagestore_pb2, progress_pb2, registry_pb2
 from cri_shim.containerd import typeurl
-from cri_shim.cri.image.credentials import ANONYMOUS, credentials_for, given
+from cri_shim.cri.image.credentials import ANONYMOUS, configured, credentials_for, given
 from cri_shim.cri.image.failure import corrupt_ingest, pull_failure
 from cri_shim.cri.image.hosts import host_directory, servers
 from cri_shim.errors import Canceled, CriError, FailedPrecondition, InvalidArgument
 
 if TYPE_CHECKING:
     from cri_shim.api.runtime import v1 as cri
+    from cri_shim.config.image_settings import RegistrySettings
     from cri_shim.containerd.streaming import MessageStream
     from cri_shim.cri.image.progress import PullProgress
     from cri_shim.cri.parts import Parts
@@ -47,7 +48,8 @@ class Wanted:
 async def transfer(parts: Parts, wanted: Wanted, progress: PullProgress) -> None:
     """Fetch and unpack. Raises what the registry answers, in words to act on; Canceled when nothing moves any more."""
     registry = parts.settings.images.registry
-    directory = await to_thread.run_sync(host_directory, registry.config_path, wanted.reference.domain)
+    config_path = registry.config_path or parts.paths.registry_hosts
+    directory = await to_thread.run_sync(host_directory, config_path, wanted.reference.domain)
     asked = await to_thread.run_sync(servers, directory, wanted.reference.domain)
     headers = {name: ", ".join(values) for name, values in registry.headers.items()} | _bearer(wanted, asked)
     watchdog, failure = anyio.CancelScope(), None
@@ -61,7 +63,7 @@ async def transfer(parts: Parts, wanted: Wanted, progress: PullProgress) -> None
         resolver = registry_pb2.RegistryResolver(auth_stream=credentials_stream.id, headers=headers, host_dir=directory)
         source = registry_pb2.OCIRegistry(reference=str(wanted.reference), resolver=resolver)
         tasks.start_soon(_follow, progress_stream, progress)
-        tasks.start_soon(_answer, credentials_stream, wanted.auth)
+        tasks.start_soon(_answer, credentials_stream, wanted.auth, registry)
         tasks.start_soon(_watch, parts, progress, watchdog)
         try:
             with watchdog:
@@ -118,18 +120,18 @@ async def _follow(stream: MessageStream, progress: PullProgress) -> None:
         log.debug("progress of a pull is lost", error=str(error))
 
 
-async def _answer(stream: MessageStream, auth: cri.AuthConfig | None) -> None:
+async def _answer(stream: MessageStream, auth: cri.AuthConfig | None, registry: RegistrySettings) -> None:
     """Answer each question for credentials; one without an answer would hold the pull for ever."""
     try:
         async for message in stream:
-            await stream.send(_response(typeurl.unpack(message, registry_pb2.AuthRequest).host, auth))
+            await stream.send(_response(typeurl.unpack(message, registry_pb2.AuthRequest).host, auth, registry))
     except CriError as error:  # the transfer itself tells what is wrong
         log.debug("questions for credentials are lost", error=str(error))
 
 
-def _response(host: str, auth: cri.AuthConfig | None) -> registry_pb2.AuthResponse:
+def _response(host: str, auth: cri.AuthConfig | None, registry: RegistrySettings) -> registry_pb2.AuthResponse:
     try:
-        found = credentials_for(auth, host)
+        found = credentials_for(auth or configured(registry, host), host)
     except InvalidArgument as error:
         log.warning("credentials can't be used", host=host, error=str(error))
         found = ANONYMOUS

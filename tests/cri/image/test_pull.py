@@ -14,12 +14,14 @@ from cri_shim.api.containerd.types.descriptor_pb2 import Descriptor
 from cri_shim.api.containerd.types.transfer.progress_pb2 import Progress
 from cri_shim.api.containerd.types.transfer.registry_pb2 import AuthRequest, AuthResponse
 from cri_shim.api.runtime import v1 as cri
+from cri_shim.config.image_settings import RegistrySettings
 from cri_shim.containerd import typeurl
 from cri_shim.cri.image.pull import pull_image
 from cri_shim.cri.image.pulls import Pulls
 from cri_shim.errors import Canceled, InvalidArgument, NotFound
 from cri_shim.oci.image import ImageConfig
 from cri_shim.state.flights import Flights
+from cri_shim.state.paths import Paths
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -105,7 +107,8 @@ class Node:
         self.containerd, self.images, self.flights = FakeContainerd(), FakeStore(), flights
         self.pulls = Pulls()
         self.architecture = "amd64"
-        registry = SimpleNamespace(config_path="", headers={"X-Site": ["a", "b"]})
+        registry = RegistrySettings(headers={"X-Site": ("a", "b")})
+        self.paths = Paths("/nonexistent", "/nonexistent")
         images = SimpleNamespace(
             snapshotter="overlayfs",
             registry=registry,
