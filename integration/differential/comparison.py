@@ -38,7 +38,6 @@ def comparable(found: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any
     value: dict[str, Any] = json.loads(text)
     if "spec" in value:
         _sort_volumes(value["spec"]["value"]["mounts"])
-        _sort_volumes(value["status"]["info"]["info"]["runtimeSpec"]["mounts"])
     return value
 
 

@@ -32,7 +32,7 @@ async def answers(request: pytest.FixtureRequest) -> dict[Case, list[Found]]:
     for node, pods in by_node.items():
         with running(node) as both:
             async with sides(both) as endpoints:
-                await _pull(endpoints, chosen)
+                await _pull(endpoints, [case for cases in pods.values() for case in cases])
                 found |= await _answers(endpoints, pods)
     return found
 

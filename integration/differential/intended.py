@@ -36,10 +36,7 @@ def _metadata(found: Found, record: str, extension: str) -> dict[str, Any]:
 
 
 def _specs(found: Found) -> Iterator[dict[str, Any]]:
-    """The specs of an answer, each as often as it is told."""
     yield from (found[key]["value"] for key in ("pause spec", "spec") if key in found)
-    infos = (_info(found, status) for status in ("pod status", "status"))
-    yield from (info["runtimeSpec"] for info in infos if "runtimeSpec" in info)
 
 
 def _pod_configs(found: Found) -> Iterator[dict[str, Any]]:

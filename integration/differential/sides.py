@@ -65,10 +65,11 @@ class Side:
             raise Refused(error.status.name, error.message or "") from error
         record = await self.sandboxes.Get(sandbox_pb2.StoreGetRequest(sandbox_id=made.id), metadata=_METADATA)
         status = await self.kubelet.pod_status(made, verbose=True)
+        stored = await self._stored(made.id)
         found = {
-            **{f"pause {key}": value for key, value in (await self._stored(made.id)).items()},
+            **{f"pause {key}": value for key, value in stored.items()},
             "sandbox record": _message(record.sandbox),
-            "pod status": status.to_dict() | {"info": _opened(status.info)},
+            "pod status": status.to_dict() | {"info": _opened(status.info, stored["spec"]["value"])},
         }
         return made, comparable(found, {made.id: "<pod>"})
 
@@ -80,7 +81,8 @@ class Side:
             raise Refused(error.status.name, error.message or "") from error
         request = cri.ContainerStatusRequest(container_id=made, verbose=True)
         status = await self.kubelet.runtime.container_status(request)
-        found = await self._stored(made) | {"status": status.to_dict() | {"info": _opened(status.info)}}
+        found = await self._stored(made)
+        found["status"] = status.to_dict() | {"info": _opened(status.info, found["spec"]["value"])}
         names = {pod.id: "<pod>", made: "<container>", _target(config): "<target>"}
         return comparable(found, names)
 
@@ -128,8 +130,12 @@ def _carried(carrier: any_pb2.Any) -> Any:
     return {"type": carrier.type_url, "value": value}
 
 
-def _opened(info: Mapping[str, str]) -> Any:
-    return {key: json.loads(value) for key, value in info.items()}
+def _opened(info: Mapping[str, str], spec: Any) -> Any:
+    """The verbose part of a status, without a spec that is just the stored one."""
+    opened = {key: json.loads(value) for key, value in info.items()}
+    if opened["info"].get("runtimeSpec") == spec:
+        del opened["info"]["runtimeSpec"]
+    return opened
 
 
 @asynccontextmanager
