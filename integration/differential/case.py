@@ -52,11 +52,12 @@ class Pod:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A pod and a container of it; `container` are the fields of its config."""
+    """A pod and a container of it; `container` are the fields of its config, `update` is asked for afterwards."""
 
     name: str
     pod: Pod
     container: Mapping[str, Any]
+    update: Resources | None = None
 
     @property
     def images(self) -> set[str]:
@@ -92,6 +93,8 @@ NODES = pod(namespace_options=Options(network=Mode.NODE, pid=Mode.NODE, ipc=Mode
 NODES_NETWORK = pod(namespace_options=Options(network=Mode.NODE))  # the cheapest to make
 PRIVILEGED = pod(privileged=True, namespace_options=Options(network=Mode.NODE))
 
+BASED = pod(handler="based", namespace_options=Options(network=Mode.NODE))
+
 
 def case(
     name: str,
@@ -100,12 +103,13 @@ def case(
     *,
     pod: Pod = ORDINARY,
     image: str | cri.ImageSpec = BUSYBOX,
+    update: Resources | None = None,
     **fields: Any,
 ) -> Case:
     """A container with this security context, these resources, and these further fields."""
     linux = cri.LinuxContainerConfig(security_context=context or Context(), resources=resources)
     named = image if isinstance(image, cri.ImageSpec) else cri.ImageSpec(image=image)
-    return Case(name, pod, {"linux": linux, "image": named, **fields})
+    return Case(name, pod, {"linux": linux, "image": named, **fields}, update)
 
 
 def number(value: int) -> cri.Int64Value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cri_shim.api.runtime import v1 as cri
 from integration.differential.case import (
+    BASED,
     GROUPS,
     Capabilities,
     Context,
@@ -30,7 +31,6 @@ OWN_ANNOTATIONS = {
     "dx": "12", "io.kubernetes.cri.container-type": "mine",
 }  # fmt: skip
 ANNOTATED = pod(handler="annotated", namespace_options=ON_NODE, fields={"annotations": ANNOTATIONS})
-BASED = pod(handler="based", namespace_options=ON_NODE)
 BASED_PRIVILEGED = pod(handler="based", namespace_options=ON_NODE, privileged=True)
 DEVICELESS = pod(handler="deviceless", namespace_options=ON_NODE, privileged=True)
 ALLOWED = pod(handler="allowed", namespace_options=ON_NODE, privileged=True)

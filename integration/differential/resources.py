@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 from cri_shim.api.runtime import v1 as cri
-from integration.differential.case import Context, Resources, case, pod
+from integration.differential.case import BASED, Context, Resources, case, pod
 
 MIB = 1 << 20
 BURSTABLE = pod(linux={"cgroup_parent": "/kubepods/burstable/pod1", "sysctls": {"net.ipv4.ip_forward": "1"}})
 HUGE = cri.HugepageLimit(page_size="2MB", limit=4 * MIB)
+
+LIMITED = Resources(
+    cpu_period=100_000,
+    cpu_quota=50_000,
+    cpu_shares=512,
+    memory_limit_in_bytes=64 * MIB,
+    oom_score_adj=7,
+    cpuset_cpus="0",
+    unified={"memory.high": "67108864"},
+)
+OTHER = Resources(
+    cpu_period=50_000,
+    cpu_quota=-1,
+    cpu_shares=1024,
+    memory_limit_in_bytes=128 * MIB,
+    memory_swap_limit_in_bytes=256 * MIB,
+    oom_score_adj=9,
+    cpuset_cpus="0-1",
+    cpuset_mems="0",
+    hugepage_limits=[HUGE],
+    unified={"memory.high": "33554432", "cpu.weight": "7"},
+)
 
 CASES = (
     case("resources that say nothing", resources=Resources()),
@@ -44,5 +66,14 @@ CASES = (
             unified={"memory.high": "67108864"},
         ),
     ),
+    # ── updates, of a container that hasn't been started ────────────────────────────────────────────────────────────
+    case("an update that says nothing", resources=LIMITED, update=Resources()),
+    case("an update of everything", resources=LIMITED, update=OTHER),
+    case("an update of everything where nothing was said", update=OTHER),
+    case("an update of memory alone", resources=LIMITED, update=Resources(memory_limit_in_bytes=32 * MIB)),
+    case("an update of swap alone", resources=LIMITED, update=Resources(memory_swap_limit_in_bytes=256 * MIB)),
+    case("an update of the OOM score", resources=LIMITED, update=Resources(oom_score_adj=11)),
+    case("an update of unified", resources=LIMITED, update=Resources(unified={"memory.high": "1", "memory.low": "2"})),
+    case("an update of a base spec", update=Resources(cpu_quota=5000, hugepage_limits=[HUGE]), pod=BASED),
     case("a cgroup parent", resources=Resources(cpu_shares=512, memory_limit_in_bytes=64 * MIB), pod=BURSTABLE),
 )

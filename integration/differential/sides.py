@@ -73,10 +73,15 @@ class Side:
         }
         return made, comparable(found, {made.id: "<pod>"})
 
-    async def container(self, pod: RunningPod, config: cri.ContainerConfig) -> Found:
-        """Create a container. Raises Refused."""
+    async def container(
+        self, pod: RunningPod, config: cri.ContainerConfig, update: cri.LinuxContainerResources | None
+    ) -> Found:
+        """Create a container, and update it. Raises Refused."""
         try:
             made = await self.kubelet.create(pod, config)
+            if update is not None:
+                wanted = cri.UpdateContainerResourcesRequest(container_id=made, linux=update)
+                await self.kubelet.runtime.update_container_resources(wanted)
         except GRPCError as error:
             raise Refused(error.status.name, error.message or "") from error
         request = cri.ContainerStatusRequest(container_id=made, verbose=True)
@@ -198,7 +203,8 @@ async def _answers(side: Side, pod: Pod, config: cri.PodSandboxConfig, cases: Se
     async def of(place: int, case: Case) -> None:
         async with side.turn:
             try:
-                answers[case] = found | await side.container(made, await _container_config(side, made, place, case))
+                config = await _container_config(side, made, place, case)
+                answers[case] = found | await side.container(made, config, case.update)
             except Refused as refused:
                 answers[case] = refused.found()
 
