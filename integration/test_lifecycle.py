@@ -85,11 +85,25 @@ async def test_a_start_that_fails_tells_why_and_is_over(kubelet: Kubelet, handle
         await kubelet.remove(container)
 
 
+async def test_a_target_that_has_ended_is_not_joined(kubelet: Kubelet) -> None:
+    """Its pid may be another process's by then."""
+    pod = await kubelet.run_pod()
+    target = await kubelet.run(pod)
+    options = cri.NamespaceOption(pid=cri.NamespaceMode.TARGET, target_id=target)
+    linux = cri.LinuxContainerConfig(security_context=cri.LinuxContainerSecurityContext(namespace_options=options))
+    container = await kubelet.create(pod, kubelet.container_config(name="debugger", linux=linux))
+    await kubelet.stop(target)
+    with pytest.raises(GRPCError, match=target):
+        await kubelet.start(container)
+    assert (await kubelet.status(container)).reason == "StartError"
+
+
 # ── ends ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_exit_codes_reasons_and_times(kubelet: Kubelet) -> None:
-    pod = await kubelet.run_pod()
+@pytest.mark.parametrize("handler", ["", "crun"])
+async def test_exit_codes_reasons_and_times(kubelet: Kubelet, endpoint: str, handler: str) -> None:
+    pod = await kubelet.run_pod(handler=handler)
     context = cri.LinuxContainerSecurityContext(namespace_options=cri.NamespaceOption(pid=cri.NamespaceMode.POD))
     for name, command, limit, code, reason in (
         ("good", ["true"], 0, 0, "Completed"),
@@ -102,7 +116,10 @@ async def test_exit_codes_reasons_and_times(kubelet: Kubelet) -> None:
         before = time.time_ns()
         status = await kubelet.exited(await kubelet.run(pod, kubelet.container_config(command, name, linux=linux)))
         assert (status.exit_code, status.reason) == (code, reason), name
-        assert before <= status.created_at <= status.started_at <= status.finished_at <= time.time_ns()
+        assert before <= status.created_at <= status.started_at
+        assert status.created_at < status.finished_at <= time.time_ns()
+        if endpoint == "shim":  # improvement: with containerd a quick end may be before its beginning
+            assert status.started_at <= status.finished_at
 
 
 async def test_a_container_that_never_started_is_stopped_by_doing_nothing(kubelet: Kubelet) -> None:
@@ -158,6 +175,8 @@ async def test_a_pod_stops_with_all_its_containers(kubelet: Kubelet) -> None:
     assert [(await kubelet.status(one)).exit_code for one in containers] == [137] * 3
     with pytest.raises(GRPCError):
         await kubelet.start(created)
+    status = await kubelet.status(created)
+    assert (status.state, status.exit_code, status.reason) == (EXITED, 128, "StartError")
 
 
 @pytest.mark.shim_only

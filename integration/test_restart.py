@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 from anyio import to_thread
+from grpclib import GRPCError
 
 from cri_shim.api.runtime import v1 as cri
 from integration.harness.leaks import Baseline
@@ -39,8 +40,11 @@ async def test_pods_and_containers_in_every_state_are_as_they_were(
     alive = await kubelet.run(pod, kubelet.container_config(name="alive"))
     ended = await kubelet.run(pod, kubelet.container_config(["sh", "-c", "exit 3"], "ended"))
     await kubelet.exited(ended)
+    failed = await kubelet.create(pod, kubelet.container_config(["/no/such/command"], "failed"))
+    with pytest.raises(GRPCError):
+        await kubelet.start(failed)
     await kubelet.stop_pod(stopped)
-    containers = (created, alive, ended)
+    containers = (created, alive, ended, failed)
     before = [await kubelet.status(item) for item in containers]
     pods_before = [(await kubelet.pod_status(item)).status for item in (pod, stopped)]
     await restart(running, how)
@@ -66,11 +70,16 @@ async def test_a_log_goes_on_where_it_was(kubelet: Kubelet, running: RunningNode
 
 async def test_a_container_that_ends_meanwhile_ends_with_its_own_code(kubelet: Kubelet, running: RunningNode) -> None:
     script = "sleep 1.5; exit 9"
-    container = await kubelet.run(await kubelet.run_pod(), kubelet.container_config(["sh", "-c", script]))
+    pod = await kubelet.run_pod()
+    container = await kubelet.run(pod, kubelet.container_config(["sh", "-c", script]))
+    limit = cri.LinuxContainerConfig(resources=cri.LinuxContainerResources(memory_limit_in_bytes=16 << 20))
+    script = "sleep 1; exec tail -c 200000000 /dev/zero"
+    greedy = await kubelet.run(pod, kubelet.container_config(["sh", "-c", script], "greedy", linux=limit))
     assert running.shim is not None
     await to_thread.run_sync(running.shim.daemon.kill)
-    await anyio.sleep(2)
+    await anyio.sleep(2.5)
     await to_thread.run_sync(running.shim.daemon.start)
+    assert (await kubelet.exited(greedy)).reason == "OOMKilled"
     # What it wrote is gone: with its process the shim closes both ends of the FIFO, and nobody else had it open.
     assert (await kubelet.exited(container)).exit_code == 9
 

@@ -7,14 +7,14 @@ containerd's `internal/cri/config`; `newTLSConfig` rules from `internal/cri/stre
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from cri_shim.config.image_settings import RegistryConfig
-from cri_shim.config.runtime_settings import CniSettings, HandlerSettings, RuntimeHandler
+from cri_shim.config.runtime_settings import RUNC_OPTIONS, RUNC_V2, CniSettings, HandlerSettings, RuntimeHandler
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from cri_shim.config.image_settings import ImageSettings, RegistrySettings
     from cri_shim.config.report import Report
@@ -28,6 +28,8 @@ LOG_LEVELS = ("trace", "debug", "info", "warn", "error")
 LOG_FORMATS = ("text", "json")
 IP_PREFERENCES = ("", "ipv4", "ipv6", "cni")
 _HIGHEST_PORT = 65535
+_HIGHEST_ID = 2**32 - 1
+_KINDS: Mapping[type, str] = {str: "a string", bool: "true or false", int: f"a number from 0 to {_HIGHEST_ID}"}
 _WITHOUT_EFFECT = "has no effect here: images are pulled by containerd's Transfer service"
 
 
@@ -90,6 +92,11 @@ def _handler(name: str, handler: RuntimeHandler, report: Report) -> RuntimeHandl
         report.refuse((*path, "runtime_type"), "", f'a runtime, such as "io.containerd.runc.v2", for handler "{name}"')
     if handler.runtime_path and not handler.runtime_path.startswith("/"):
         report.refuse((*path, "runtime_path"), handler.runtime_path, "an absolute path")
+    if handler.runtime_type == RUNC_V2:
+        _check_runc_options(path, handler, report)
+    for key, value, known in (("sandboxer", handler.sandboxer, "podsandbox"), ("io_type", handler.io_type, "fifo")):
+        if value != known:
+            report.warn((*path, key), f'pods of this handler are refused: cri-shim runs them with "{known}" only')
     devices_allowed = handler.privileged_without_host_devices_all_devices_allowed
     if devices_allowed and not handler.privileged_without_host_devices:
         report.refuse(
@@ -98,6 +105,15 @@ def _handler(name: str, handler: RuntimeHandler, report: Report) -> RuntimeHandl
             "false unless privileged_without_host_devices is true",
         )
     return handler
+
+
+def _check_runc_options(path: tuple[str, ...], handler: RuntimeHandler, report: Report) -> None:
+    """Their types are those of their defaults; a key that runc's shim doesn't know has no effect, as in containerd."""
+    defaults = {key.lower(): value for key, value in RUNC_OPTIONS.items()}
+    for key, value in handler.options.items():
+        kind = type(defaults.get(key.lower(), value))
+        if type(value) is not kind or (kind is int and not 0 <= cast("int", value) <= _HIGHEST_ID):
+            report.refuse((*path, "options", key), value, _KINDS[kind])
 
 
 def _cni(cni: CniSettings, report: Report) -> CniSettings:

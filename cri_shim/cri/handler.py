@@ -14,7 +14,7 @@ from cri_shim.api.containerd.types.runtimeoptions.v1 import api_pb2 as runtimeop
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.containerd import typeurl
 from cri_shim.cri.namespace_options import namespace_options
-from cri_shim.errors import InvalidArgument
+from cri_shim.errors import InvalidArgument, Unimplemented
 from cri_shim.state.sandbox import RuntimeChoice
 
 if TYPE_CHECKING:
@@ -42,7 +42,18 @@ def choose_handler(settings: Settings, config: cri.PodSandboxConfig, wanted: str
             f'no runtime for "{name}" is configured: runtime_handler must be one of {sorted(containerd.runtimes)}, '
             "or empty for the default one"
         )
+    _check_can_run(name, handler)
     return handler
+
+
+def _check_can_run(name: str, handler: RuntimeHandler) -> None:
+    """What only some shims offer, and cri-shim doesn't make use of: nothing else may take its place in silence."""
+    for key, value, known in (("sandboxer", handler.sandboxer, "podsandbox"), ("io_type", handler.io_type, "fifo")):
+        if value not in ("", known):
+            raise Unimplemented(
+                f'runtime handler "{name}" is configured with {key} = "{value}": cri-shim runs pods with {key} = '
+                f'"{known}" only'
+            )
 
 
 def _check_untrusted(config: cri.PodSandboxConfig, wanted: str) -> None:

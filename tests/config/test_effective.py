@@ -57,3 +57,11 @@ def test_auths_are_folded_into_configs_by_host(read) -> None:
 def test_mirrors_leave_the_config_path_empty(read) -> None:
     registry = '[plugins."io.containerd.cri.v1.images".registry]\nmirrors.a.endpoint = ["https://b"]'
     assert read("version = 3\n" + registry).settings.images.registry.config_path == ""
+
+
+def test_a_handler_for_another_way_to_run_pods_is_warned_of(read) -> None:
+    loaded = read(HEAD + 'containerd.runtimes.runc = { sandboxer = "shim", io_type = "streaming" }')
+    assert ['runs them with "podsandbox" only' in loaded.warnings[0], 'with "fifo" only' in loaded.warnings[1]] == [
+        True,
+        True,
+    ]

@@ -75,6 +75,13 @@ def test_every_bad_value_is_named_not_only_the_first(read) -> None:
         ),
         ('containerd.default_runtime_name = ""', 'default_runtime_name = "": must be a handler in runtimes'),
         ('containerd.runtimes.runc.io_type = "pipe"', 'io_type = "pipe": must be one of "fifo", "streaming"'),
+        (
+            'containerd.runtimes.runc.options.SystemdCgroup = "yes"',
+            'options.SystemdCgroup = "yes": must be true or false',
+        ),
+        ("containerd.runtimes.runc.options.binaryname = 3", "options.binaryname = 3: must be a string"),
+        ("containerd.runtimes.runc.options.IoUid = -1", "options.IoUid = -1: must be a number from 0 to 4294967295"),
+        ("containerd.runtimes.runc.options.IoGid = true", "options.IoGid = true: must be a number"),
         ('containerd.runtimes.runc.runtime_path = "shim"', 'runtime_path = "shim": must be an absolute path'),
         ("containerd.runtimes.kata = {}", 'runtimes.kata.runtime_type = "": must be a runtime, such as'),
         (

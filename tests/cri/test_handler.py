@@ -11,7 +11,7 @@ from cri_shim.config.settings import RuntimeHandler
 from cri_shim.containerd import typeurl
 from cri_shim.cri.handler import choose_handler, runtime_choice, runtime_options
 from cri_shim.cri.runtime_config import cgroup_driver
-from cri_shim.errors import InvalidArgument
+from cri_shim.errors import InvalidArgument, Unimplemented
 
 RUNC = "io.containerd.runc.v2"
 UNTRUSTED = {"io.kubernetes.cri.untrusted-workload": "true"}
@@ -24,6 +24,16 @@ def test_no_handler_is_the_default_one_and_an_unknown_one_is_refused_with_those_
     assert choose_handler(settings, cri.PodSandboxConfig(), "runc") is runc
     with pytest.raises(InvalidArgument, match=r'no runtime for "kata" is configured.*runc'):
         choose_handler(settings, cri.PodSandboxConfig(), "kata")
+
+
+@pytest.mark.parametrize(("key", "value"), [("sandboxer", "shim"), ("io_type", "streaming")])
+def test_a_handler_that_asks_for_another_way_to_run_pods_is_refused_by_the_key(key: str, value: str) -> None:
+    settings = default()
+    handler = RuntimeHandler(runtime_type=RUNC, **{key: value})  # type: ignore[arg-type]
+    containerd = replace(settings.runtime.containerd, runtimes={"runc": handler})
+    settings = replace(settings, runtime=replace(settings.runtime, containerd=containerd))
+    with pytest.raises(Unimplemented, match=f'"runc" is configured with {key} = "{value}"'):
+        choose_handler(settings, cri.PodSandboxConfig(), "")
 
 
 def test_an_untrusted_pod_shares_nothing_with_the_node_and_has_its_own_handler() -> None:

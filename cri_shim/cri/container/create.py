@@ -176,7 +176,7 @@ class _Creation:
 
     async def _spec(self, accounts: Accounts, volumes: Sequence[ImageVolume]) -> Spec:
         parts, sandbox = self.parts, self.sandbox
-        handler = choose_handler(parts.settings, self.pod, sandbox.metadata.runtime_handler)
+        handler = choose_handler(parts.settings, sandbox.metadata.config, sandbox.metadata.runtime_handler)
         with step("OCI spec"):
             return await workload_spec(parts, sandbox, self.metadata, self.pod, self.image, handler, accounts, volumes)
 

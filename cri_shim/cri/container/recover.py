@@ -18,11 +18,12 @@ from cri_shim.api.runtime import v1 as cri
 from cri_shim.cri import remains
 from cri_shim.cri.container.exit import watch_container
 from cri_shim.cri.container.log_file import log_file
+from cri_shim.cri.container.oom import was_oom_killed
 from cri_shim.cri.handler import stored_runtime
 from cri_shim.errors import CriError, DataLoss, NotFound
 from cri_shim.oci.spec import Process, Spec, from_json
 from cri_shim.state import checkpoint
-from cri_shim.state.container import REASON_UNKNOWN, UNKNOWN_EXIT_CODE, Container, ContainerStatus
+from cri_shim.state.container import REASON_OOM_KILLED, REASON_UNKNOWN, UNKNOWN_EXIT_CODE, Container, ContainerStatus
 from cri_shim.state.metadata import CONTAINER_EXTENSION, ContainerMetadata
 from cri_shim.stdio.container_io import ContainerIo
 
@@ -118,9 +119,12 @@ async def _adopt_stopped(parts: Parts, container: Container, task: task_pb2.Proc
     container.io.start(log_file(parts, container))
     with anyio.move_on_after(1):
         await container.io.drained()
+    reason = container.status.reason
+    if await was_oom_killed(parts, container, task.exit_status):
+        reason = REASON_OOM_KILLED
     with suppress(NotFound):
         ended = await parts.containerd.tasks.delete(container.id)
-        _end(container, ended.exited_at.ToNanoseconds() or time.time_ns(), ended.exit_status, container.status.reason)
+        _end(container, ended.exited_at.ToNanoseconds() or time.time_ns(), ended.exit_status, reason)
     await container.io.close()
     container.io = None
 

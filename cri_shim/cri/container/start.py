@@ -17,6 +17,7 @@ from cri_shim.cri import remains
 from cri_shim.cri.container.checkpointed import checkpointed
 from cri_shim.cri.container.exit import watch_container
 from cri_shim.cri.container.log_file import log_file
+from cri_shim.cri.container.spec import target_pid
 from cri_shim.cri.events import STARTED, STOPPED, container_event
 from cri_shim.errors import AlreadyExists, CriError, Unknown
 from cri_shim.observe.timeline import Timeline, step
@@ -49,9 +50,10 @@ async def start_container(parts: Parts, request: cri.StartContainerRequest) -> c
 
 async def _start(parts: Parts, container: Container) -> None:
     async with container.lock:
-        _require_startable(parts, container)
+        _require_startable(container)
         timeline = container.timeline or Timeline("StartContainer")
         try:
+            _require_neighbours(parts, container)
             with timeline.recording():
                 await _start_task(parts, container)
         except BaseException as error:
@@ -60,13 +62,19 @@ async def _start(parts: Parts, container: Container) -> None:
             raise
 
 
-def _require_startable(parts: Parts, container: Container) -> None:
+def _require_startable(container: Container) -> None:
     state = container.status.state
     if state != cri.ContainerState.CONTAINER_CREATED:
         raise Unknown(f"container {container.id} is in {state.name} state: only a created container can be started")
     if container.removing:
         raise Unknown(f"container {container.id} is being removed")
-    parts.sandboxes.find(container.metadata.sandbox_id).require_ready()
+
+
+def _require_neighbours(parts: Parts, container: Container) -> None:
+    """What the spec names by pid must still be there: those pids may be other processes' by now."""
+    sandbox = parts.sandboxes.find(container.metadata.sandbox_id)
+    sandbox.require_ready()
+    target_pid(parts, sandbox, container.metadata.config)
 
 
 async def _start_task(parts: Parts, container: Container) -> None:
@@ -121,8 +129,14 @@ async def _record_failure(parts: Parts, container: Container, error: BaseExcepti
             finished_at=time.time_ns(),
             exit_code=START_ERROR_EXIT_CODE,
             reason=REASON_START_ERROR,
-            message=str(error) or repr(error),
+            message=_told(error),
         )
         container.exited.set()
         container_event(parts, container, STOPPED)
         log.info("container did not start", container=container.id, name=container.metadata.name, error=str(error))
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, anyio.get_cancelled_exc_class()):
+        return "the start was given up by its caller"
+    return str(error) or repr(error)

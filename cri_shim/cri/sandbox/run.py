@@ -36,7 +36,7 @@ from cri_shim.cri.sandbox.exit import watch_sandbox
 from cri_shim.cri.sandbox.files import make_files
 from cri_shim.cri.sandbox.spec import pause_spec
 from cri_shim.cri.snapshot import prepare_snapshot, snapshot_labels
-from cri_shim.errors import InvalidArgument
+from cri_shim.errors import CriError, InvalidArgument
 from cri_shim.linux import netns
 from cri_shim.linux.host_view import LinuxHostView
 from cri_shim.observe.timeline import Timeline, step
@@ -203,7 +203,10 @@ class _Start:
         attach = attachment(self.metadata.config, self.id, path)
         undo.push("network", lambda: network.delete(attach, result_known=False))
         with step("CNI ADD", lane="network"):
-            return await network.add(attach)
+            try:
+                return await network.add(attach)
+            except CriError as error:
+                raise error.because(f'failed to setup network for sandbox "{self.id}"') from error
 
     async def _container(self, undo: Undo) -> None:
         """Make the sandbox container up to its created, not yet started, task."""
@@ -241,7 +244,10 @@ class _Start:
     async def _create_task(self, undo: Undo, mounts: Sequence[mount_pb2.Mount]) -> None:
         undo.push("task", lambda: remains.remove_task(self.parts, self.id))
         with step("task create (shim, runtime)", lane="container"):
-            await self.parts.containerd.tasks.create(self.id, rootfs=mounts, runtime_path=self.runtime.path)
+            try:
+                await self.parts.containerd.tasks.create(self.id, rootfs=mounts, runtime_path=self.runtime.path)
+            except CriError as error:
+                raise error.because(f'failed to start sandbox "{self.id}": failed to create containerd task') from error
 
     async def _start_task(self) -> int:
         with step("task start", lane="container"):
