@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
+import anyio
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from cri_shim.api.containerd.services.content.v1 import content_pb2 as pb
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
 
 # Manifests and configurations are what we read; registries refuse larger manifests, containerd reads up to 8 MiB.
 READ_LIMIT = 8 << 20
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
 class Content:
@@ -31,6 +37,15 @@ class Content:
         if len(data) > limit:
             raise ResourceExhausted(f"blob {digest} has more than the {limit} bytes that are read of one")
         return data
+
+    async def save(self, digest: str, path: str) -> None:
+        """Write the blob `digest`, of any size, to the new file `path` (0600). Raises FileExistsError, OSError."""
+        request = pb.ReadContentRequest(digest=digest)
+        async with self._channel.open(self._stub.Read) as stream:
+            await stream.send_message(request, end=True)
+            async with await anyio.open_file(path, "xb", opener=_private) as file:
+                async for part in stream:
+                    await file.write(part.data)
 
     async def info(self, digest: str) -> pb.Info:
         """Size, times and labels of the blob `digest`."""

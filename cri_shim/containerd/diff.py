@@ -1,4 +1,4 @@
-"""containerd's diff service: a layer's content unpacked onto mounts."""
+"""containerd's diff service: a layer's content unpacked onto mounts, and a layer made of what differs."""
 
 from __future__ import annotations
 
@@ -31,3 +31,20 @@ class Diff:
         """
         request = pb.ApplyRequest(diff=layer, mounts=mounts, sync_fs=sync_fs)
         return (await self._channel.call(self._stub.Apply, request, timeout=None, lease=lease)).applied
+
+    async def compare(
+        self,
+        lower: Iterable[Mount],
+        upper: Iterable[Mount],
+        media_type: str,
+        *,
+        ref: str,
+        lease: str | None = None,
+    ) -> Descriptor:
+        """A layer of `media_type` with what `upper` changes in `lower`, as a blob; its descriptor.
+
+        `ref` names the ingest, and `lease` holds the blob. Takes as long as it takes; Unimplemented for an unknown
+        media type.
+        """
+        request = pb.DiffRequest(left=lower, right=upper, media_type=media_type, ref=ref)
+        return (await self._channel.call(self._stub.Diff, request, timeout=None, lease=lease)).diff

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.cri import events, runtime_config, status, update_runtime_config, version
-from cri_shim.cri.container import create, exec_sync, remove, reopen_log, start, stop
+from cri_shim.cri.container import checkpoint, create, exec_sync, remove, reopen_log, start, stop
 from cri_shim.cri.container import list as list_
 from cri_shim.cri.container import stats as container_stats
 from cri_shim.cri.container import status as container_status
@@ -92,6 +92,9 @@ class RuntimeService(cri.RuntimeServiceBase):
 
     async def container_status(self, message: cri.ContainerStatusRequest) -> cri.ContainerStatusResponse:
         return await container_status.container_status(self._parts, message)
+
+    async def checkpoint_container(self, message: cri.CheckpointContainerRequest) -> cri.CheckpointContainerResponse:
+        return await checkpoint.checkpoint_container(self._parts, message)
 
     async def reopen_container_log(self, message: cri.ReopenContainerLogRequest) -> cri.ReopenContainerLogResponse:
         return await reopen_log.reopen_container_log(self._parts, message)
