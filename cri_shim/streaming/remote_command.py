@@ -15,6 +15,7 @@ import structlog
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.errors import CriError
 from cri_shim.streaming import seconds, status
+from cri_shim.streaming.lost import LOST
 
 if TYPE_CHECKING:
     from cri_shim.cri.remote_streams import RemoteRuntime
@@ -32,6 +33,8 @@ async def perform(
     """Run the command with the client's streams, and say how it ended. `gone` is set when the client is."""
     try:
         await streams.finish(await _performed(runtime, request, streams, version, gone))
+    except LOST:  # the runtime wanted to send
+        log.debug("the client of a remote command is gone", container_id=request.container_id)
     except CriError as error:
         log.info("a remote command failed", container_id=request.container_id, error=str(error))
         await streams.finish(status.failed(version, _doing(request), error))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
+from importlib import import_module
 from ssl import SSLError
 from typing import TYPE_CHECKING, cast
 
@@ -46,6 +47,7 @@ _METHODS = ("GET", "POST")
 _HANDSHAKE_SECONDS = 10.0  # from connecting to the end of the request
 _HANDSHAKES = 256  # at once
 _ACCEPT_PAUSE = 0.1  # seconds, when the process has no descriptor left
+_LAZY = ("cri_shim.streaming.websocket_command", "cri_shim.streaming.websocket_ports")  # 60 ms: not before we listen
 _KEEPALIVE = {socket.TCP_KEEPIDLE: 15, socket.TCP_KEEPINTVL: 15, socket.TCP_KEEPCNT: 9}
 
 
@@ -100,6 +102,8 @@ class StreamingServer:
             self._base = self._base_url(sockets[0])
             log.info("streaming server listens", url=self._base)
             task_status.started()
+            for name in _LAZY:
+                await to_thread.run_sync(import_module, name)
             await anyio.sleep_forever()
 
     def _base_url(self, listener: SocketListener) -> str:

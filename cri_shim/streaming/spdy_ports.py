@@ -19,12 +19,11 @@ from cri_shim.streaming.lost import LOST
 from cri_shim.streaming.spdy_session import SpdySession
 
 if TYPE_CHECKING:
-    from anyio.abc import TaskGroup
+    from anyio.abc import ByteStream, TaskGroup
 
     from cri_shim.api.runtime import v1 as cri
     from cri_shim.cri.remote_streams import RemoteRuntime
     from cri_shim.streaming.spdy_session import SpdyStream
-    from cri_shim.streaming.transport import Transport
 
 log = structlog.get_logger(__name__)
 
@@ -97,7 +96,7 @@ def _implied(kind: str, stream_id: int) -> str:
 
 
 async def ports_over_spdy(
-    transport: Transport, first: bytes, runtime: RemoteRuntime, request: cri.PortForwardRequest
+    transport: ByteStream, first: bytes, runtime: RemoteRuntime, request: cri.PortForwardRequest
 ) -> None:
     """Forward connections until the client is gone; `first` is what came with the request."""
     async with anyio.create_task_group() as tasks:

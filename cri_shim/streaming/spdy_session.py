@@ -78,6 +78,12 @@ class SpdyStream(ByteStream):
         """Want no more of what the client sends."""
         self.inbox.close()
 
+    def finish(self) -> None:
+        """Nothing more comes of the stream; what we have ended in order is not reset on top."""
+        self.discard()
+        if not self._ended:
+            self.reset()
+
     def reset(self, status: ResetStatus = ResetStatus.CANCEL) -> None:
         """End the stream both ways, at once."""
         self._ended = True
@@ -112,7 +118,7 @@ class SpdySession:
     async def close(self) -> None:
         """End all streams, and tell the client that this was all, after what was sent before."""
         for stream in list(self._streams.values()):
-            stream.reset()
+            stream.finish()
         self._connection.go_away()
         with suppress(*LOST):
             await self._flush()

@@ -9,20 +9,18 @@ import anyio
 from anyio.abc import ByteStream
 
 from cri_shim.streaming.inbox import Inbox
-from cri_shim.streaming.spdy.connection import Connection, Side
-from cri_shim.streaming.spdy.events import (
-    DataReceived,
-    GoneAway,
-    StreamEnded,
-    StreamReplied,
-    StreamReset,
-)
+from cri_shim.streaming.spdy.faults import ResetStatus
+from cri_shim.streaming.spdy.frame_reader import FrameReader
+from cri_shim.streaming.spdy.frames import Data, GoAway, Ping, RstStream, SynReply, SynStream, serialize
+from cri_shim.streaming.spdy.header_block import HeaderDeflater
+from cri_shim.streaming.spdy.limits import DEFAULT_LIMITS
 from integration.streaming_client.connect import dial, upgrade
 from integration.streaming_client.session import ERROR, RESIZE, STDERR, STDIN, STDOUT, CommandSession
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from cri_shim.streaming.spdy.frames import Frame
     from cri_shim.streaming.spdy.header_block import Headers
 
 _LOST = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError)
@@ -44,74 +42,78 @@ class ClientStream(ByteStream):
 
     async def send(self, item: bytes) -> None:
         for at in range(0, len(item), _FRAME):
-            self._client.connection.send(self.stream_id, item[at : at + _FRAME])
-            await self._client.flush()
+            await self._client.send(Data(self.stream_id, item[at : at + _FRAME]))
 
     async def send_eof(self) -> None:
-        self._client.connection.end(self.stream_id)
-        await self._client.flush()
+        await self._client.send(Data(self.stream_id, b"", fin=True))
 
     async def aclose(self) -> None:
         self.inbox.close()
-        self._client.connection.reset(self.stream_id)
-        await self._client.flush()
+        await self._client.send(RstStream(self.stream_id, ResetStatus.CANCEL))
+
+    def over(self) -> None:
+        self.inbox.end()
+        self.replied.set()
 
 
 class SpdyClient:
-    """A connection. It keeps no windows, as Kubernetes' library keeps none."""
+    """A connection. It keeps no windows, as Kubernetes' library keeps none, and no states that could be ours."""
 
     def __init__(self, transport: ByteStream, first: bytes = b"") -> None:
         self.transport = transport
-        self.connection = Connection(Side.CLIENT)
         self.streams: dict[int, ClientStream] = {}
         self.gone = anyio.Event()
-        self.gone_away: GoneAway | None = None
+        self.gone_away: GoAway | None = None
+        self.pings: list[int] = []
+        self._reader = FrameReader(DEFAULT_LIMITS)
+        self._deflater = HeaderDeflater()
         self._first = first
         self._sending = anyio.Lock()
 
     async def open(self, headers: Headers) -> ClientStream:
         """Open a stream, and wait for the reply."""
-        stream_id = self.connection.open(headers)
+        stream_id = 2 * len(self.streams) + 1
         stream = self.streams[stream_id] = ClientStream(self, stream_id)
-        await self.flush()
+        await self.send(SynStream(stream_id, headers))
         await stream.replied.wait()
         return stream
 
-    async def flush(self) -> None:
+    async def send(self, frame: Frame) -> None:
+        data = serialize(frame, self._deflater.block)
         async with self._sending:
-            if data := self.connection.data_to_send():
-                await self.transport.send(data)
+            await self.transport.send(data)
 
     async def run(self) -> None:
         """Read until the server is gone."""
         data = self._first
         try:
             while True:
-                for event in self.connection.receive(data):
-                    await self._handle(event)
+                for frame in self._reader.frames(data):
+                    await self._handle(frame)
                 data = await self.transport.receive()
         except _LOST:
             pass
         finally:
             self.gone.set()
             for stream in self.streams.values():
-                stream.inbox.end()
-                stream.replied.set()
+                stream.over()
 
-    async def _handle(self, event: object) -> None:
-        match event:
-            case DataReceived(stream_id, data):
+    async def _handle(self, frame: Frame) -> None:
+        assert self.gone_away is None, f"{frame} after GOAWAY"
+        match frame:
+            case Data(stream_id, data, fin):
                 await self.streams[stream_id].inbox.put(data)
-            case StreamReplied(stream_id):
+                if fin:
+                    self.streams[stream_id].inbox.end()
+            case SynReply(stream_id):
                 self.streams[stream_id].replied.set()
-            case StreamEnded(stream_id):
-                self.streams[stream_id].inbox.end()
-            case StreamReset(stream_id, status):
+            case RstStream(stream_id, status):
                 self.streams[stream_id].reset_status = status
-                self.streams[stream_id].inbox.end()
-                self.streams[stream_id].replied.set()
-            case GoneAway():
-                self.gone_away = event
+                self.streams[stream_id].over()
+            case Ping(ping_id):
+                self.pings.append(ping_id)
+            case GoAway():
+                self.gone_away = frame
 
 
 @asynccontextmanager
