@@ -81,8 +81,10 @@ async def thaw(parts: Parts, task_id: str) -> bool:
 
 async def _end_shim(parts: Parts, task_id: str, sandbox_id: str) -> None:
     """End the shim that the task has for itself, else the one that it shares with its pod."""
-    for container in parts.containers_of(sandbox_id):
-        if container.running:
-            container.update_status(message=SHIM_KILLED)
-    killed = await remains.end_shims(parts, task_id) or await remains.end_shims(parts, sandbox_id)
+    killed = await remains.end_shims(parts, task_id)
+    if not killed:
+        for container in parts.containers_of(sandbox_id):
+            if container.running:
+                container.update_status(message=SHIM_KILLED)
+        killed = await remains.end_shims(parts, sandbox_id)
     log.error("shim killed: it did not answer", task=task_id, sandbox=sandbox_id, shims=killed)

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from cri_shim.cri.parts import Parts
 
 
-def policy_of(parts: Parts, name: str, handler: RuntimeHandler) -> Policy:
+def policy_of(parts: Parts, handler: RuntimeHandler) -> Policy:
     """What the node's and the handler's settings, and the runtime's features, make of specs."""
     runtime = parts.settings.runtime
-    name = name or runtime.containerd.default_runtime_name
+    name = next(name for name, configured in runtime.containerd.runtimes.items() if configured is handler)
     features = next((item.features for item in parts.runtime_handlers if item.name == name), None)
     return Policy(
         restrict_oom_score_adj=runtime.restrict_oom_score_adj,

@@ -10,17 +10,21 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import structlog
 from anyio import to_thread
 
 from cri_shim.cni import attachment
 from cri_shim.errors import NotFound
 from cri_shim.linux import netns
 from cri_shim.linux.files import remove_trees
-from cri_shim.linux.shims import kill_shims
+from cri_shim.linux.shims import kill_processes, kill_shims
 
 if TYPE_CHECKING:
     from cri_shim.cri.parts import Parts
     from cri_shim.state.metadata import SandboxMetadata
+
+
+log = structlog.get_logger(__name__)
 
 
 async def remove_task(parts: Parts, task_id: str) -> None:
@@ -36,6 +40,12 @@ async def remove_task(parts: Parts, task_id: str) -> None:
 async def end_shims(parts: Parts, task_id: str) -> int:
     """Kill the shims that containerd started for a task; how many there were."""
     return await to_thread.run_sync(kill_shims, parts.settings.containerd.address, parts.containerd.namespace, task_id)
+
+
+async def end_processes(container_id: str) -> None:
+    """End what a container's shim has left running by its death: nobody else could any more."""
+    if killed := await to_thread.run_sync(kill_processes, container_id):
+        log.warning("processes of a lost container killed", container=container_id, processes=killed)
 
 
 async def remove_container(parts: Parts, container_id: str) -> None:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 import structlog
-from anyio import to_thread
 
+from cri_shim.cri import remains
 from cri_shim.cri.container.checkpointed import checkpointed
 from cri_shim.cri.container.oom import was_oom_killed
 from cri_shim.cri.events import STOPPED, container_event
 from cri_shim.errors import NotFound
-from cri_shim.linux.shims import kill_processes
 from cri_shim.state.container import REASON_OOM_KILLED, REASON_UNKNOWN
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ async def handle_container_exit(parts: Parts, container: Container, exit_: Exit)
         changes = {"pid": 0, "finished_at": finished_at, "exit_code": exit_.status, "unknown": False}
         if not exit_.seen:
             changes["reason"] = REASON_UNKNOWN
-            await _end_left_processes(container)
+            await remains.end_processes(container.id)
         elif await was_oom_killed(parts, container, exit_.status):
             changes["reason"] = REASON_OOM_KILLED
     if container.io is not None:
@@ -59,9 +58,3 @@ async def handle_container_exit(parts: Parts, container: Container, exit_: Exit)
     container.exited.set()
     container_event(parts, container, STOPPED)
     log.info("container ended", container=container.id, name=container.metadata.name, exit_code=exit_.status)
-
-
-async def _end_left_processes(container: Container) -> None:
-    """End what a shim that died has left running: nobody could any more."""
-    if killed := await to_thread.run_sync(kill_processes, container.id):
-        log.warning("processes of a lost container killed", container=container.id, processes=killed)

@@ -87,6 +87,7 @@ async def _reconcile(parts: Parts, container: Container, task: task_pb2.Process 
         if state == created:
             await _new_io(parts, container)
         elif state == running:
+            await remains.end_processes(container.id)
             _end(container, time.time_ns(), UNKNOWN_EXIT_CODE, REASON_UNKNOWN)
     elif task.status == task_pb2.RUNNING:
         await _adopt_running(parts, container, task)

@@ -57,7 +57,7 @@ async def workload_spec(
         files=pod_files(parts, sandbox),
         volumes=[volume_mount(volume.host_path, volume.container_path) for volume in volumes],
         facts=parts.facts,
-        policy=policy_of(parts, sandbox.metadata.runtime_handler, handler),
+        policy=policy_of(parts, handler),
         host=LinuxHostView(in_user_namespace=parts.facts.in_user_namespace),
     )
     return await to_thread.run_sync(container_spec, given)

@@ -80,7 +80,7 @@ async def run_pod_sandbox(parts: Parts, request: cri.RunPodSandboxRequest) -> cr
     handler = choose_handler(parts.settings, config, request.runtime_handler)
     if (running := _answered_before(parts, name, request)) is not None:
         return cri.RunPodSandboxResponse(pod_sandbox_id=running)
-    policy = policy_of(parts, request.runtime_handler, handler)
+    policy = policy_of(parts, handler)
     host = LinuxHostView(in_user_namespace=parts.facts.in_user_namespace)
     await to_thread.run_sync(check_pod, config, policy, parts.facts, host)
     start = _Start(

@@ -30,7 +30,7 @@ def pause_spec(parts: Parts, metadata: SandboxMetadata, image: ImageRecord, hand
             shm_path=shm_path(parts.paths, metadata),
             resolv_conf_path=os.path.join(parts.paths.sandbox_root(metadata.id), "resolv.conf"),
             facts=parts.facts,
-            policy=policy_of(parts, metadata.runtime_handler, handler),
+            policy=policy_of(parts, handler),
             host=LinuxHostView(in_user_namespace=parts.facts.in_user_namespace),
         )
     )
