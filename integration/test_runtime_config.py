@@ -1,8 +1,9 @@
-"""UpdateRuntimeConfig: a node without a network gets one from the pod CIDR that the kubelet tells."""
+"""Status and UpdateRuntimeConfig: what is in force, and the network that is made of the kubelet's pod CIDR."""
 
 from __future__ import annotations
 
 import ipaddress
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from integration.harness.assembly import RunningNode
     from integration.kubelet import Kubelet
 
-pytestmark = [pytest.mark.anyio, pytest.mark.shim_only]  # the peer of the node is configured without a template
+pytestmark = pytest.mark.anyio
 
 TEMPLATE = """{"cniVersion": "1.0.0", "name": "made", "plugins": [{"type": "ptp", "ipam": {"type": "host-local",
 "ranges": [{{range $i, $range := .PodCIDRRanges}}{{if $i}}, {{end}}[{"subnet": "{{$range}}"}]{{end}}],
@@ -56,6 +57,7 @@ async def tell(kubelet: Kubelet, pod_cidr: str) -> None:
     await kubelet.runtime.update_runtime_config(cri.UpdateRuntimeConfigRequest(runtime_config=config))
 
 
+@pytest.mark.shim_only  # the peer of the node is configured without a template
 async def test_a_node_gets_its_network_from_the_pod_cidr(unconfigured: None, kubelet: Kubelet) -> None:  # noqa: ARG001
     assert not await ready(kubelet)
     await tell(kubelet, "10.77.3.0/24")
@@ -71,3 +73,22 @@ async def test_a_node_gets_its_network_from_the_pod_cidr(unconfigured: None, kub
     await tell(kubelet, "10.78.0.0/24")  # it has a network: nothing changes
     assert await ready(kubelet)
     await kubelet.remove_all()
+
+
+async def test_the_status_shows_what_is_in_force(kubelet: Kubelet) -> None:
+    answer = await kubelet.runtime.status(cri.StatusRequest(verbose=True))
+    assert answer.status
+    assert [(one.type, one.status) for one in answer.status.conditions] == [
+        ("RuntimeReady", True),
+        ("NetworkReady", True),
+        ("ContainerdHasNoDeprecationWarnings", True),
+    ]
+    assert answer.info["lastCNILoadStatus"] == answer.info["lastCNILoadStatus.default"] == "OK"
+    config, network = json.loads(answer.info["config"]), json.loads(answer.info["cniconfig"])
+    runtimes = config["containerd"]["runtimes"]
+    assert (config["containerd"]["defaultRuntimeName"], set(runtimes)) == ("runc", {"runc", "crun"})
+    assert runtimes["crun"]["runtimeType"] == "io.containerd.runc.v2"
+    assert runtimes["crun"]["options"]["BinaryName"] == "/usr/bin/crun"
+    assert config["cni"]["confDir"] == network["PluginConfDir"] == CNI_CONF_DIR
+    assert config["containerdEndpoint"].endswith("/containerd.sock")
+    assert "bridge" in [one["Config"]["Name"] for one in network["Networks"]]

@@ -26,8 +26,8 @@ VERSION = 3
 
 def dump(settings: Settings) -> str:
     """The settings as a configuration file, defaults and passwords included."""
-    plugins = {plugin: _tree(getattr(settings, name)) for name, plugin in PLUGINS.items()}
-    return toml({"version": VERSION, **_tree(settings.containerd), "plugins": plugins})
+    plugins = {plugin: tree(getattr(settings, name)) for name, plugin in PLUGINS.items()}
+    return toml({"version": VERSION, **tree(settings.containerd), "plugins": plugins})
 
 
 def toml(table: Mapping[str, object]) -> str:
@@ -35,7 +35,7 @@ def toml(table: Mapping[str, object]) -> str:
     return "\n".join(_lines(table, ())).strip("\n") + "\n"
 
 
-def _tree(settings: object) -> dict[str, object]:
+def tree(settings: object) -> dict[str, object]:
     """The fields of a dataclass as plain values; a duration as Go writes it; an empty table left out."""
     hints = typing.get_type_hints(type(settings), include_extras=True)
     values = {name: _plain(getattr(settings, name), hint) for name, hint in hints.items()}
@@ -46,7 +46,7 @@ def _plain(value: object, hint: object) -> object:
     if hint == Seconds:
         return render(typing.cast("Seconds", value))
     if dataclasses.is_dataclass(value):
-        return _tree(value)
+        return tree(value)
     inner = typing.get_args(hint)
     if isinstance(value, Mapping) and inner:
         return {key: _plain(below, inner[1]) for key, below in value.items()}

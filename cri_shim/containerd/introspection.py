@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from google.protobuf.empty_pb2 import Empty
 
@@ -11,6 +11,8 @@ from cri_shim.api.containerd.services.introspection.v1.introspection_grpc import
 from cri_shim.api.containerd.services.version.v1.version_grpc import VersionStub
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from google.protobuf.any_pb2 import Any
 
     from cri_shim.api.containerd.services.version.v1.version_pb2 import VersionResponse
@@ -31,6 +33,12 @@ class Introspection:
     async def server(self) -> pb.ServerResponse:
         """The uuid and pid of containerd, and the deprecated features that its configuration uses."""
         return await self._channel.read(self._stub.Server, Empty())
+
+    async def deprecations(self) -> dict[str, str]:
+        """What this containerd has been used for that will be removed from it: its advice, by the warning's id."""
+        # The generated types take the message's name for Python's own class of that name.
+        warnings = cast("Iterable[pb.DeprecationWarning]", (await self.server()).deprecations)
+        return {warning.id: warning.message for warning in warnings}
 
     async def plugin_info(self, type: str, id: str, options: Any | None = None) -> pb.PluginInfoResponse:  # noqa: A002
         """One plugin, and what it says for `options`; of a runtime, its version and OCI features."""

@@ -6,7 +6,7 @@ Exits don't come this way; each task has a wait of its own (`cri_shim.events.exi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
@@ -18,6 +18,8 @@ from cri_shim.containerd.backoff import doubling
 from cri_shim.errors import CriError, Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from google.protobuf import any_pb2
 
     from cri_shim.api.containerd.types.event_pb2 import Envelope
@@ -33,10 +35,13 @@ _PAUSES = (0.1, 5.0)  # seconds: the first, the longest
 
 @dataclass
 class ContainerdHealth:
-    """What is known of containerd: its version, and why it can't be used at the moment, None when it can."""
+    """What is known of containerd: its version, why it can't be used at the moment (None when it can), and what of it
+    that is in use will be removed from it, by the warning's id.
+    """
 
     version: str = ""
     problem: str | None = "containerd has not answered yet"
+    deprecations: Mapping[str, str] = field(default_factory=dict)
 
 
 class Listener(Protocol):
@@ -60,6 +65,7 @@ async def monitor(containerd: Client, health: ContainerdHealth, listener: Listen
             async with containerd.events.subscribe(*FILTERS) as events:
                 health.version = await containerd.check()
                 health.problem = None
+                health.deprecations = await containerd.introspection.deprecations()
                 pauses = doubling(*_PAUSES)
                 await listener.resync()
                 async for envelope in events:
