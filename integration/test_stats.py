@@ -245,6 +245,11 @@ async def test_the_metrics_are_those_that_are_described_and_name_their_container
     pod = await kubelet.run_pod(config)
     command = ["sh", "-c", "exec 9</etc/passwd; exec sleep 9999"]
     container = await kubelet.run(pod, kubelet.container_config(command, linux=linux))
+
+    async def settled() -> bool | None:
+        return (await kubelet.exec(container, "pidof", "sleep")).exit_code == 0 or None
+
+    await eventually(settled)
     answer = await kubelet.runtime.list_pod_sandbox_metrics(cri.ListPodSandboxMetricsRequest())
     (of_pod,) = (item for item in answer.pod_metrics if item.pod_sandbox_id == pod.id)
     (of_container,) = of_pod.container_metrics

@@ -79,6 +79,7 @@ class Collector:
         self._period = period
         self._readings: dict[str, Reading] = {}
         self._groups: dict[tuple[str, int], Group] = {}  # by id and pid
+        self._failing: set[tuple[str, str]] = set()  # what the log has told of
 
     async def collect(self) -> None:
         """Look at everything, round after round, for ever."""
@@ -125,15 +126,30 @@ class Collector:
             except NotFound:  # it has ended meanwhile
                 self._groups.pop((target.id, target.pid), None)
             except (CriError, OSError) as error:
-                log.warning("usage not measured this time", id=target.id, error=str(error))
+                self._complain(target.id, "its cgroup", error)
+            else:
+                self._failing.discard((target.id, "its cgroup"))
         return found, time.thread_time() - begin
 
     def _look_at_one(self, target: _Target) -> Reading:
         sample = Sample(time.time_ns())
         if target.parent or not target.pod:
             sample = self._group(target).sample()
-        seen = interfaces(target.pid, target.netns_path) if target.netns_path else None
-        return Reading(sample, interfaces=seen)
+        return Reading(sample, interfaces=self._interfaces(target) if target.netns_path else None)
+
+    def _interfaces(self, target: _Target) -> tuple[Interface, ...]:
+        """A pod's interfaces; none while its network is being taken down."""
+        try:
+            return interfaces(target.pid, target.netns_path)
+        except (CriError, OSError) as error:
+            self._complain(target.id, "its network", error)
+            return ()
+
+    def _complain(self, about: str, part: str, error: Exception) -> None:
+        """Log a failure once, not each second."""
+        if (about, part) not in self._failing:
+            self._failing.add((about, part))
+            log.warning("usage can't be measured", id=about, of=part, error=str(error))
 
     def _group(self, target: _Target) -> Group:
         key = (target.id, target.pid)
@@ -179,6 +195,9 @@ class Collector:
         """Let go of what has ended since."""
         for each in [each for each in self._readings if not self._is_there(each)]:
             del self._readings[each]
+        for about, part in list(self._failing):
+            if not self._is_there(about):
+                self._failing.discard((about, part))
         for key in list(self._groups):  # a copy: another look may be adding to it in its thread
             if key[0] not in self._readings:
                 self._groups.pop(key, None)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from cri_shim.api.cgroups.cgroup2.stats import metrics_pb2 as v2
 from cri_shim.api.containerd.types.metrics_pb2 import Metric
@@ -121,6 +122,27 @@ async def test_what_has_vanished_has_no_reading(node):
     assert collector.of(other) is None
     one.update_status(finished_at=3)
     assert collector.of(one) is None
+
+
+async def test_what_can_not_be_measured_is_told_once_and_the_rest_is_measured(node):
+    collector, one, sandbox = node.collector(), node.container("one"), node.sandbox("pod")
+    shutil.rmtree(node.root / POD[1:])
+    made.write(node.root / POD[1:], made.UNIFIED | {"memory.current": "4096\n"})
+    (node.root / POD[1:] / "cpu.pressure").unlink()
+    (node.root / POD[1:] / "cpu.pressure").mkdir()  # reading it fails, for whatever reason
+    with capture_logs() as logs:
+        for _ in range(3):
+            await collector.look([one, sandbox])
+    assert [entry["id"] for entry in logs] == ["one", "pod"]
+    assert collector.of(one) is None
+
+
+async def test_a_pod_whose_network_is_gone_is_measured_all_the_same(node):
+    collector, sandbox = node.collector(), node.sandbox("pod")
+    sandbox.metadata = replace(sandbox.metadata, netns_path="/nowhere/netns")
+    await collector.look([sandbox])
+    assert collector.of(sandbox).interfaces == ()
+    assert collector.of(sandbox).sample.cpu.usage == 1_234_567_000
 
 
 async def test_a_rate_is_over_a_real_window_and_the_ended_are_forgotten(node):
