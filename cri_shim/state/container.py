@@ -9,6 +9,7 @@ import anyio
 
 from cri_shim import codec
 from cri_shim.api.runtime import v1 as cri
+from cri_shim.errors import Unknown
 
 if TYPE_CHECKING:
     from cri_shim.observe.timeline import Timeline
@@ -86,6 +87,11 @@ class Container:
     def running(self) -> bool:
         """Whether its process runs."""
         return self.status.state is cri.ContainerState.CONTAINER_RUNNING
+
+    def require_running(self) -> None:
+        """Unknown, as containerd's plugin answers, unless its process runs."""
+        if not self.running:
+            raise Unknown(f"container {self.id} is in {self.status.state.name} state: it has to be running for this")
 
     def update_status(self, **changes: object) -> None:
         """Replace the status by one with `changes`."""
