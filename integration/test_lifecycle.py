@@ -213,11 +213,11 @@ async def test_a_paused_container_is_thawed_and_stopped(kubelet: Kubelet, contai
 
 @asynccontextmanager
 async def impatient(running: RunningNode) -> AsyncIterator[None]:
-    """cri-shim waits a second for a shim, not thirty."""
+    """cri-shim waits for a shim as long as a moment, not thirty seconds."""
     assert running.shim
     path, daemon = running.node.path(MAIN.config), running.shim.daemon
     usual = path.read_text()
-    path.write_text(usual + "\n[plugins.'io.cri-shim.v1']\n  shim_timeout = '1s'\n")
+    path.write_text(usual + "\n[plugins.'io.cri-shim.v1']\n  shim_timeout = '300ms'\n")
     await to_thread.run_sync(daemon.restart)
     try:
         yield

@@ -81,7 +81,9 @@ async def test_a_container_that_ends_meanwhile_ends_with_its_own_code(kubelet: K
     await to_thread.run_sync(running.shim.daemon.start)
     assert (await kubelet.exited(greedy)).reason == "OOMKilled"
     # What it wrote is gone: with its process the shim closes both ends of the FIFO, and nobody else had it open.
-    assert (await kubelet.exited(container)).exit_code == 9
+    status = await kubelet.exited(container)
+    assert status.exit_code == 9
+    assert status.created_at < status.started_at < status.finished_at
 
 
 async def test_a_name_is_still_taken_and_free_again_after_its_pod_is_removed(

@@ -135,6 +135,7 @@ def _adopted(task: task_pb2.Process) -> ContainerIo:
 
 
 def _end(container: Container, at: int, exit_code: int, reason: str) -> None:
+    at = max(at, container.status.started_at)  # two clocks: as at an exit that is seen
     container.update_status(pid=0, finished_at=at, exit_code=exit_code, reason=reason, unknown=False)
 
 
