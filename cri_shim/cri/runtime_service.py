@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.cri import events, runtime_config, status, update_runtime_config, version
-from cri_shim.cri.container import checkpoint, create, exec_sync, remove, reopen_log, start, stop
+from cri_shim.cri.container import checkpoint, create, exec_sync, remove, reopen_log, start, stop, update_resources
 from cri_shim.cri.container import list as list_
 from cri_shim.cri.container import stats as container_stats
 from cri_shim.cri.container import status as container_status
@@ -20,6 +20,7 @@ from cri_shim.cri.sandbox import run as sandbox_run
 from cri_shim.cri.sandbox import stats as sandbox_stats
 from cri_shim.cri.sandbox import status as sandbox_status
 from cri_shim.cri.sandbox import stop as sandbox_stop
+from cri_shim.cri.sandbox import update_resources as sandbox_update_resources
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -55,6 +56,11 @@ class RuntimeService(cri.RuntimeServiceBase):
     async def remove_pod_sandbox(self, message: cri.RemovePodSandboxRequest) -> cri.RemovePodSandboxResponse:
         return await sandbox_remove.remove_pod_sandbox(self._parts, message)
 
+    async def update_pod_sandbox_resources(
+        self, message: cri.UpdatePodSandboxResourcesRequest
+    ) -> cri.UpdatePodSandboxResourcesResponse:
+        return await sandbox_update_resources.update_pod_sandbox_resources(self._parts, message)
+
     async def pod_sandbox_status(self, message: cri.PodSandboxStatusRequest) -> cri.PodSandboxStatusResponse:
         return await sandbox_status.pod_sandbox_status(self._parts, message)
 
@@ -79,6 +85,11 @@ class RuntimeService(cri.RuntimeServiceBase):
 
     async def remove_container(self, message: cri.RemoveContainerRequest) -> cri.RemoveContainerResponse:
         return await remove.remove_container(self._parts, message)
+
+    async def update_container_resources(
+        self, message: cri.UpdateContainerResourcesRequest
+    ) -> cri.UpdateContainerResourcesResponse:
+        return await update_resources.update_container_resources(self._parts, message)
 
     async def list_containers(  # type: ignore[override]  # its response is encoded already
         self, message: cri.ListContainersRequest

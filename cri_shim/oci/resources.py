@@ -44,6 +44,16 @@ def updated(spec: Spec, wanted: cri.LinuxContainerResources | None, policy: Poli
     return msgspec.structs.replace(spec, linux=msgspec.structs.replace(linux, resources=limits))
 
 
+def with_resources(document: bytes, spec: Spec) -> bytes:
+    """A stored spec with the limits of `spec`, all else as it is, also what we know nothing of."""
+    stored = msgspec.json.decode(document, type=dict[str, msgspec.Raw])
+    linux = msgspec.json.decode(stored.get("linux", b"{}"), type=dict[str, msgspec.Raw])
+    limits = (spec.linux or Linux()).resources or Resources()
+    linux["resources"] = msgspec.Raw(msgspec.json.encode(limits))
+    stored["linux"] = msgspec.Raw(msgspec.json.encode(linux))
+    return msgspec.json.encode(stored)
+
+
 def _cpu(base: Cpu, wanted: cri.LinuxContainerResources) -> Cpu:
     return msgspec.structs.replace(
         base,

@@ -23,8 +23,10 @@ from cri_shim.state.go_json import from_json_value, to_json_value
 SANDBOX_EXTENSION = "io.cri-containerd.sandbox.metadata"  # on the pause container
 CONTAINER_EXTENSION = "io.cri-containerd.container.metadata"  # on a workload container
 STORE_EXTENSION = "metadata"  # on the sandbox store's record
+RESOURCES_EXTENSION = "updated-resources"  # on the sandbox store's record, from containerd 2.3 on
 SANDBOX_TYPE_URL = "github.com/containerd/cri/pkg/store/sandbox/Metadata"
 CONTAINER_TYPE_URL = "github.com/containerd/cri/pkg/store/container/Metadata"
+RESOURCES_TYPE_URL = "io.containerd.cri.v1/UpdatedResources"
 # Ours, on a sandbox store record only while RunPodSandbox is under way: recovery undoes what such a record names. A
 # label and not an extension, for containerd's store merges extensions: one that was written stays.
 CREATING_LABEL = "io.cri-shim/creating"
@@ -86,6 +88,31 @@ class SandboxMetadata:
 
 
 @dataclass(frozen=True)
+class UpdatedResources:
+    """What a pod was told of its resources after it was made; None for what it wasn't told of."""
+
+    overhead: cri.LinuxContainerResources | None = None
+    resources: cri.LinuxContainerResources | None = None
+
+    def to_any(self) -> any_pb2.Any:
+        """The record as an extension carries it: without an envelope."""
+        value = {"Overhead": _optional(self.overhead), "Resources": _optional(self.resources)}
+        return any_pb2.Any(type_url=RESOURCES_TYPE_URL, value=msgspec.json.encode(value))
+
+    @staticmethod
+    def from_any(extension: any_pb2.Any) -> UpdatedResources:
+        """The record that `extension` carries; DataLoss when it is damaged."""
+        try:
+            value = msgspec.json.decode(extension.value, type=dict[str, dict[str, Any] | None])
+        except msgspec.MsgspecError as error:
+            raise DataLoss(f"stored resources of a sandbox can't be read: {error}") from error
+        found = {
+            key: from_json_value(cri.LinuxContainerResources, one) for key, one in value.items() if one is not None
+        }
+        return UpdatedResources(found.get("Overhead"), found.get("Resources"))
+
+
+@dataclass(frozen=True)
 class ContainerMetadata:
     """What was asked of a container, and where things of it are."""
 
@@ -128,6 +155,10 @@ class ContainerMetadata:
             stop_signal=_text(value, "StopSignal"),
             process_label=_text(value, "ProcessLabel"),
         )
+
+
+def _optional(resources: cri.LinuxContainerResources | None) -> object:
+    return to_json_value(resources) if resources is not None else None
 
 
 def _envelope(type_url: str, metadata: dict[str, object]) -> any_pb2.Any:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from google.protobuf import any_pb2
 
     from cri_shim.observe.timeline import Timeline
-    from cri_shim.state.metadata import SandboxMetadata
+    from cri_shim.state.metadata import SandboxMetadata, UpdatedResources
 
 
 class SandboxState(enum.Enum):
@@ -46,6 +46,7 @@ class SandboxStatus:
     pid: int = 0
     exited_at: int = 0
     exit_status: int = 0
+    updated: UpdatedResources | None = None  # None: they are as they were asked for
 
 
 @dataclass(eq=False)

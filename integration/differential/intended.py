@@ -240,6 +240,11 @@ INTENDED = (
         _refused_by_us("config.working_dir is", "config.envs["),
     ),
     Intended(
+        "limits that no kernel takes are refused",
+        "containerd writes them down, and the runtime fails at the start",
+        _refused_by_us("oom_score_adj is"),
+    ),
+    Intended(
         "a namespace mode that is unknown, or that a container can't have, is refused",
         "containerd takes it for the pod's: less of its own than was asked for",
         _refused_by_us("namespace_options.network is", "namespace_options.pid is"),

@@ -14,8 +14,6 @@ RUNTIME = [
     "Exec",
     "PortForward",
     "RestorePod",
-    "UpdateContainerResources",
-    "UpdatePodSandboxResources",
 ]
 IMAGE: list[str] = []
 

@@ -11,6 +11,7 @@ from cri_shim.cri.container.stop_signal import oci_name
 from cri_shim.cri.labels import check_labels
 from cri_shim.errors import InvalidArgument
 from cri_shim.oci import checks, namespaces
+from cri_shim.oci.resource_checks import check_resources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,8 @@ def check_config(config: cri.ContainerConfig) -> None:
     _check_envs(config.envs)
     check_labels(config.labels)
     oci_name(config.stop_signal)
+    if config.linux is not None and config.linux.resources is not None:
+        check_resources("config.linux.resources", config.linux.resources)
     context = config.linux.security_context if config.linux else None
     if context is not None and context.namespace_options is not None:
         namespaces.check_container_options(context.namespace_options)

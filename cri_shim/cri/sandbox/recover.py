@@ -18,7 +18,14 @@ from cri_shim.cri.handler import stored_runtime
 from cri_shim.cri.sandbox.exit import watch_sandbox
 from cri_shim.errors import CriError
 from cri_shim.linux import netns
-from cri_shim.state.metadata import CREATING_LABEL, SANDBOX_EXTENSION, STORE_EXTENSION, SandboxMetadata
+from cri_shim.state.metadata import (
+    CREATING_LABEL,
+    RESOURCES_EXTENSION,
+    SANDBOX_EXTENSION,
+    STORE_EXTENSION,
+    SandboxMetadata,
+    UpdatedResources,
+)
 from cri_shim.state.sandbox import RuntimeChoice, Sandbox, SandboxState, SandboxStatus
 
 if TYPE_CHECKING:
@@ -48,6 +55,9 @@ async def recover_sandbox(
         metadata = SandboxMetadata.from_any(container.extensions[SANDBOX_EXTENSION])
     created = (container or record).created_at.ToNanoseconds()
     await _add_sandbox(parts, metadata, runtime, created, task)
+    if RESOURCES_EXTENSION in record.extensions:
+        updated = UpdatedResources.from_any(record.extensions[RESOURCES_EXTENSION])
+        parts.sandboxes.find(metadata.id).update_status(updated=updated)
 
 
 async def recover_unrecorded(parts: Parts, container: ContainerRecord, task: task_pb2.Process | None) -> None:

@@ -81,6 +81,8 @@ async def _info(parts: Parts, sandbox: Sandbox) -> dict[str, str]:
         "cniResult": metadata.cni_result.to_json_value() if metadata.cni_result else None,
         "sandboxMetadata": verbose.raw_json(metadata.to_any()),
     }
+    if sandbox.status.updated is not None:
+        values["updatedResources"] = verbose.raw_json(sandbox.status.updated.to_any())
     found = verbose.info(values)
     if sandbox.timeline is not None:
         found["timeline"] = sandbox.timeline.to_json()
