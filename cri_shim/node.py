@@ -35,6 +35,7 @@ from cri_shim.errors import Unavailable
 from cri_shim.events.broadcast import Broadcast
 from cri_shim.events.exits import ExitWatch
 from cri_shim.events.monitor import ContainerdHealth, monitor
+from cri_shim.linux.cdi import CdiSpecs
 from cri_shim.linux.facts import gather
 from cri_shim.observe.metrics import serving_metrics
 from cri_shim.server.serve import Server
@@ -128,6 +129,7 @@ async def _build(settings: Settings, containerd: Client, tasks: TaskGroup) -> Pa
         pulls=Pulls(),
         snapshot_usage=SnapshotUsage(containerd, settings),
         accounts=AccountsCache(os.path.join(paths.state, "mounts")),
+        cdi=CdiSpecs(settings.runtime.cdi_spec_dirs),
         flights=Flights(tasks),
         exits=ExitWatch(containerd, tasks),
         events=Broadcast(),

@@ -29,7 +29,7 @@ async def sweep(parts: Parts, keep: set[str]) -> None:
     """
     paths = parts.paths
     for directory in (paths.root, paths.state):
-        for kind in ("sandboxes", "containers"):
+        for kind in ("sandboxes", "containers", "image-volumes"):
             await _sweep_directory(os.path.join(directory, kind), keep)
     await _sweep_directory(os.path.join(paths.state, "mounts"), set(), any_name=True)
     for container in parts.containers:

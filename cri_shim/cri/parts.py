@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cri_shim.events.broadcast import Broadcast
     from cri_shim.events.exits import ExitWatch
     from cri_shim.events.monitor import ContainerdHealth
+    from cri_shim.linux.cdi import CdiSpecs
     from cri_shim.oci.facts import NodeFacts
     from cri_shim.oci.spec import Spec
     from cri_shim.state.container import Container
@@ -51,6 +52,7 @@ class Parts:
     pulls: Pulls
     snapshot_usage: SnapshotUsage
     accounts: AccountsCache
+    cdi: CdiSpecs
     flights: Flights
     exits: ExitWatch
     events: Broadcast

@@ -16,7 +16,7 @@ from anyio import to_thread
 from cri_shim.cni import attachment
 from cri_shim.errors import NotFound
 from cri_shim.linux import netns
-from cri_shim.linux.files import remove_trees
+from cri_shim.linux.files import remove_tree, remove_trees
 from cri_shim.linux.shims import kill_processes, kill_shims
 
 if TYPE_CHECKING:
@@ -76,6 +76,11 @@ async def remove_container_files(parts: Parts, container_id: str) -> None:
     """Unmount and remove the container's directories, FIFOs included."""
     paths = parts.paths
     await to_thread.run_sync(remove_trees, paths.container_state(container_id), paths.container_root(container_id))
+
+
+async def remove_image_volumes(parts: Parts, sandbox_id: str) -> None:
+    """Unmount and remove what is left of the pod's image mounts; their snapshots go with the lease."""
+    await to_thread.run_sync(remove_tree, parts.paths.image_volumes(sandbox_id))
 
 
 async def remove_sandbox_files(parts: Parts, sandbox_id: str) -> None:

@@ -8,6 +8,7 @@ import glob
 import os
 import secrets
 import shutil
+import stat
 import time
 from typing import Final
 
@@ -37,6 +38,20 @@ def write_atomic(path: str, data: bytes, mode: int, *, durable: bool = True) -> 
     except BaseException:
         _unlink(temporary)
         raise
+
+
+def read_regular(path: str, most: int) -> bytes:
+    """The content of a regular file of at most `most` bytes.
+
+    Raises OSError, with EINVAL for what is no regular file (it isn't waited for) and EFBIG for a bigger one.
+    """
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
+    return content
 
 
 def remove_written(path: str) -> None:

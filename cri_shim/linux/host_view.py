@@ -8,6 +8,7 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from cri_shim.linux import apparmor
+from cri_shim.linux.files import read_regular
 from cri_shim.linux.mounts import covering, mountinfo
 from cri_shim.oci.apparmor import DEFAULT_PROFILE
 from cri_shim.oci.host_view import HostDevice, HostMount, Propagation
@@ -51,19 +52,20 @@ class LinuxHostView:
             raise OSError(errno.ENODEV, "not a device node", path)
         return [found]
 
+    def device(self, path: str) -> HostDevice:
+        """The device or FIFO at `path`, no link. Raises OSError, with ENODEV for anything else."""
+        found = _device(path, "", fifo=True)
+        if found is None:
+            raise OSError(errno.ENODEV, "not a device node", path)
+        return found
+
     def all_devices(self) -> list[HostDevice]:
         """The devices in /dev that a privileged container gets. Raises OSError."""
         return self.devices("/dev")
 
     def seccomp_profile(self, path: str) -> bytes:
         """The content of a Localhost profile. Raises OSError, with EFBIG for one above 10 MiB."""
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise OSError(errno.EINVAL, "not a regular file", path)
-            content = file.read(_MAX_PROFILE_BYTES + 1)
-        if len(content) > _MAX_PROFILE_BYTES:
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
-        return content
+        return read_regular(path, _MAX_PROFILE_BYTES)
 
     def apparmor_loaded(self, name: str) -> bool:
         """Whether the kernel has an AppArmor profile of that name; the default one is loaded first where it hasn't.
@@ -104,13 +106,15 @@ class LinuxHostView:
             return None
 
 
-def _device(path: str, below: str) -> HostDevice | None:
-    """The device node at `path`; None for anything else, links among it."""
+def _device(path: str, below: str, *, fifo: bool = False) -> HostDevice | None:
+    """The device node (or FIFO) at `path`; None for anything else, links among it."""
     status = os.lstat(path)
     if stat.S_ISBLK(status.st_mode):
         kind = "b"
     elif stat.S_ISCHR(status.st_mode):
         kind = "c"
+    elif fifo and stat.S_ISFIFO(status.st_mode):
+        kind = "p"
     else:
         return None
     return HostDevice(

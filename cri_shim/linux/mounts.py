@@ -26,6 +26,7 @@ __all__ = [
     "Propagation",
     "is_mountpoint",
     "mount",
+    "mount_all",
     "mountinfo",
     "propagation_of",
     "temporary",
@@ -114,13 +115,11 @@ def is_below(path: str, directory: str) -> bool:
     return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
-@contextlib.contextmanager
-def temporary(mounts: Sequence[Mount], *, readonly: bool, directory: str | None = None) -> Iterator[str]:
-    """A new directory (under `directory`) with `mounts` on it, unmounted and removed afterwards.
+def mount_all(mounts: Sequence[Mount], root: str, *, readonly: bool = False) -> list[str]:
+    """Mount each of `mounts` at its place in the directory `root`; where they are.
 
-    Read-only, an overlay is mounted without its upper directory being written to.
+    Raises as `mount`; nothing stays mounted then.
     """
-    root = tempfile.mkdtemp(prefix="cri-shim-mount-", dir=directory)
     mounted: list[str] = []
     try:
         for one in mounts:
@@ -128,10 +127,31 @@ def temporary(mounts: Sequence[Mount], *, readonly: bool, directory: str | None 
             options = mount_options.readonly(one.options) if readonly else one.options
             mount(one.source, target, one.type, options)
             mounted.append(target)
-        yield root
+    except BaseException:
+        _unmount_all(mounted)
+        raise
+    return mounted
+
+
+def _unmount_all(mounted: Sequence[str]) -> None:
+    for target in reversed(mounted):
+        unmount(target)
+
+
+@contextlib.contextmanager
+def temporary(mounts: Sequence[Mount], *, readonly: bool, directory: str | None = None) -> Iterator[str]:
+    """A new directory (under `directory`) with `mounts` on it, unmounted and removed afterwards.
+
+    Read-only, an overlay is mounted without its upper directory being written to.
+    """
+    root = tempfile.mkdtemp(prefix="cri-shim-mount-", dir=directory)
+    try:
+        mounted = mount_all(mounts, root, readonly=readonly)
+        try:
+            yield root
+        finally:
+            _unmount_all(mounted)
     finally:
-        for target in reversed(mounted):
-            unmount(target)
         os.rmdir(root)  # never a whole tree: if something were mounted still, that would be emptied
 
 

@@ -20,6 +20,7 @@ MAX_FILE_BYTES: Final = 10 << 20
 _MAX_LINKS: Final = 40  # the kernel's own limit, path_resolution(7)
 _SYS_OPENAT2: Final = 437  # the same on every architecture
 _RESOLVE_NO_MAGICLINKS: Final = 0x02
+_RESOLVE_BENEATH: Final = 0x08
 _RESOLVE_IN_ROOT: Final = 0x10
 # Filters answer EPERM for calls that they don't know; a mount made elsewhere at the moment of a `..` makes EAGAIN.
 _ON_FOOT: Final = (errno.ENOSYS, errno.EPERM, errno.EAGAIN)
@@ -72,6 +73,35 @@ def resolve(root: str, path: str) -> str | None:
         os.close(found)
 
 
+def resolve_beneath(root: str, path: str) -> str:
+    """As `resolve`, but a path that leads out of `root`, be it by a link, is refused, and not turned back into it.
+
+    Raises OSError, with EXDEV for a path that leads out.
+    """
+    directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        found = _find_beneath(directory, root, path)
+    finally:
+        os.close(directory)
+    try:
+        return os.readlink(f"/proc/self/fd/{found}")
+    finally:
+        os.close(found)
+
+
+def _find_beneath(directory: int, root: str, path: str) -> int:
+    try:
+        return _openat2(directory, path, _RESOLVE_BENEATH)
+    except OSError as error:
+        if error.errno not in _ON_FOOT:
+            raise
+    inside = walk_in_root(directory, path)  # a path that doesn't lead out leads to the same place without a root
+    if os.readlink(f"/proc/self/fd/{inside}") != os.path.realpath(os.path.join(root, path.lstrip("/"))):
+        os.close(inside)
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), path)
+    return inside
+
+
 def find(root: str, path: str) -> int | None:
     """A descriptor (O_PATH: nothing is opened) of `path` as seen from inside `root`; None when there is nothing.
 
@@ -97,8 +127,8 @@ def _walk(directory: int, path: str) -> int:
         return walk_in_root(directory, path)
 
 
-def _openat2(directory: int, path: str) -> int:
-    how = _OpenHow(os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+def _openat2(directory: int, path: str, within: int = _RESOLVE_IN_ROOT) -> int:
+    how = _OpenHow(os.O_PATH | os.O_CLOEXEC, 0, within | _RESOLVE_NO_MAGICLINKS)
     opened = _libc.syscall(
         ctypes.c_long(_SYS_OPENAT2),
         ctypes.c_int(directory),

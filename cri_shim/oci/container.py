@@ -16,6 +16,7 @@ from cri_shim.oci import (
     apparmor,
     bind_mount,
     capabilities,
+    cdi_edits,
     devices,
     oom_score,
     process,
@@ -51,12 +52,13 @@ def container_spec(given: ContainerSpecInput) -> Spec:
     mappings = user_mappings(given.options.userns_options, given.policy)
     check_same_users(given.sandbox_options.userns_options, given.options.userns_options)
     wanted = wanted_mounts(given)
+    edits = cdi_edits.completed(given.cdi, given.host)
     base = given.policy.base_spec or default_spec(given.id)
     run = _process(base.process or Process(), given)
     linux = _linux(base.linux or Linux(), run, mappings, given)
     propagation = bind_mount.rootfs_propagation(linux.rootfs_propagation, wanted)
     root = base.root or Root(ROOTFS)
-    return msgspec.structs.replace(
+    spec = msgspec.structs.replace(
         base,
         process=run,
         root=Root(ROOTFS, readonly=root.readonly or given.context.readonly_rootfs),
@@ -64,6 +66,7 @@ def container_spec(given: ContainerSpecInput) -> Spec:
         linux=msgspec.structs.replace(linux, rootfs_propagation=propagation),
         mounts=container_mounts(base.mounts, linux.namespaces, wanted, given),
     )
+    return cdi_edits.edited(spec, edits)
 
 
 def _check_privileged(given: ContainerSpecInput) -> None:

@@ -11,6 +11,7 @@ from cri_shim.api.runtime import v1 as cri
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cri_shim.oci.cdi_spec import ContainerEdits
     from cri_shim.oci.facts import NodeFacts
     from cri_shim.oci.host_view import HostView
     from cri_shim.oci.image import ImageConfig
@@ -34,8 +35,8 @@ class ContainerSpecInput:
 
     `pod` is the config that came with the request (its annotations and names count), `sandbox` the one that the
     sandbox was run with (its privileges, namespaces and cgroup count). A mount of an image has its `host_path` set
-    already; `volumes` are those that the image defines. `target_pid` is the process of the pid namespace to join, for
-    mode TARGET.
+    already; `volumes` are those that the image defines, `cdi` what the container's CDI devices change. `target_pid` is
+    the process of the pid namespace to join, for mode TARGET.
     """
 
     id: str
@@ -53,6 +54,7 @@ class ContainerSpecInput:
     host: HostView
     volumes: Sequence[cri.Mount] = ()
     target_pid: int = 0
+    cdi: Sequence[ContainerEdits] = ()
 
     @cached_property
     def linux(self) -> cri.LinuxContainerConfig:

@@ -52,6 +52,9 @@ class HostView(Protocol):
     def devices(self, path: str) -> list[HostDevice]:
         """The device at `path`, or all devices below the directory. Raises OSError, with ENODEV for anything else."""
 
+    def device(self, path: str) -> HostDevice:
+        """The device or FIFO (type "p") at `path`, no link. Raises OSError, with ENODEV for anything else."""
+
     def all_devices(self) -> list[HostDevice]:
         """The devices in /dev that a privileged container gets. Raises OSError."""
 

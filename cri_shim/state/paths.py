@@ -28,6 +28,10 @@ class Paths:
         """The tmpfs that the pod's containers share as /dev/shm."""
         return os.path.join(self.sandbox_state(sandbox_id), "shm")
 
+    def image_volumes(self, sandbox_id: str) -> str:
+        """The images that are mounted for the pod, by the digests of what their names point to."""
+        return os.path.join(self.state, "image-volumes", sandbox_id)
+
     def container_root(self, container_id: str) -> str:
         """The status checkpoint and image-defined volumes."""
         return os.path.join(self.root, "containers", container_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,9 @@ class Intended:
     what: str
     reason: str
     forgive: Callable[[Found, Found], bool]
+
+
+_PART_OF_IMAGE = re.compile(r'(?<=/image-volumes/<pod>/<image>)/etc|, "image_?[sS]ub_?[pP]ath": "etc"')
 
 
 # ── where to look ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -180,6 +185,13 @@ def _shared_memory(ours: Found, theirs: Found) -> bool:
     return there
 
 
+def _part_of_image(ours: Found, theirs: Found) -> bool:
+    found, there = _PART_OF_IMAGE.subn("", json.dumps(ours))
+    ours.clear()
+    ours.update(json.loads(found))
+    return bool(there) or _refused_by_us("is no path inside the image")(ours, theirs)
+
+
 INTENDED = (
     Intended(
         "a container's stop signal and image id, and the time of an answer",
@@ -217,6 +229,11 @@ INTENDED = (
         "containerd goes by the mode in the container's own config, and so gives the node's shared memory to a "
         "container of a pod that has its own, or a fresh one to a container in the node's ipc namespace",
         _shared_memory,
+    ),
+    Intended(
+        "a directory of an image is mounted, where one is asked for",
+        "containerd can from 2.2 on; the peer is 2.1, which mounts the whole image",
+        _part_of_image,
     ),
     Intended(
         "bad input is InvalidArgument, not Unknown",

@@ -141,6 +141,60 @@ _BASE_SPEC: Final[dict[str, Any]] = {
     "noSuchSection": [1],
 }  # fmt: skip
 
+# Written in YAML and in JSON: what device nodes leave out, whose edits come when, what is overridden, by priority.
+CDI_DIRECTORIES: Final = ("/etc/cdi", "/var/run/cdi")
+_CDI: Final = {
+    "0/all.yaml": """---
+cdiVersion: "0.7.0"
+kind: vendor.example/thing
+annotations: {made.by: hand}
+containerEdits:
+  env: ["SPEC=thing", "BASE=cdi"]
+  mounts: [{hostPath: /etc, containerPath: /thing/etc, options: [ro, bind]}]
+devices:
+- name: 0
+  containerEdits:
+    env: [THING=0]
+    deviceNodes: [{path: /dev/thing0, hostPath: /dev/null, permissions: rw, fileMode: 0640, uid: 3, gid: 4}]
+- name: whole
+  containerEdits:
+    env: [THING=whole, "SPEC=device"]
+    deviceNodes:
+    - {path: /dev/full}
+    - {path: /dev/thing0, type: c, major: 9, minor: 8}
+    - {path: /dev/fifo, type: p}
+    mounts:
+    - {hostPath: /usr, containerPath: /a/b/c, type: none, options: [rbind]}
+    - {hostPath: /usr, containerPath: /proc}
+    hooks:
+    - {hookName: prestart, path: /bin/true, args: ["true"], env: [A=b], timeout: 3}
+    - {hookName: createRuntime, path: /bin/true}
+    - {hookName: createContainer, path: /bin/true}
+    - {hookName: startContainer, path: /bin/true}
+    - {hookName: poststart, path: /bin/true}
+    - {hookName: poststop, path: /bin/true}
+    additionalGids: [5, 0, 5, 6]
+    intelRdt: {closID: things, l3CacheSchema: "L3:0=f", memBwSchema: "MB:0=10", enableCMT: true, enableMBM: true}
+- {name: missing, containerEdits: {deviceNodes: [{path: /dev/no-such}]}}
+- {name: a-directory, containerEdits: {deviceNodes: [{path: /dev/net}]}}
+- {name: another-type, containerEdits: {deviceNodes: [{path: /dev/null, type: b}]}}
+""",
+    "0/one.json": '{"cdiVersion":"0.3.0","kind":"vendor.example/twice","devices":['
+    '{"name":"a","containerEdits":{"env":["TWICE=one"]}},{"name":"b","containerEdits":{"env":["B=one"]}}]}',
+    "0/two.json": '{"cdiVersion":"0.3.0","kind":"vendor.example/twice","devices":['
+    '{"name":"a","containerEdits":{"env":["TWICE=two"]}}]}',
+    "1/later.yaml": "{cdiVersion: 0.3.0, kind: vendor.example/twice, devices: "
+    "[{name: b, containerEdits: {env: [B=later]}}]}",
+    "0/newer.yaml": "{cdiVersion: 0.3.0, kind: vendor.example/newer, devices: "
+    "[{name: a, containerEdits: {additionalGids: [1]}}]}",
+    "0/unknown.yaml": "{cdiVersion: 0.3.0, kind: vendor.example/unknown, devices: "
+    "[{name: a, containerEdits: {env: [A=1], elsewhere: 1}}]}",
+    "0/not.txt": "{cdiVersion: 0.3.0, kind: vendor.example/txt, devices: [{name: a, containerEdits: {env: [A=1]}}]}",
+    "0/damaged.yaml": "kind: [",
+    "0/below/deep.yaml": "{cdiVersion: 0.3.0, kind: vendor.example/deep, devices: "
+    "[{name: a, containerEdits: {env: [A=1]}}]}",
+}
+
 _RUNTIMES: Final = "plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes"
 _HANDLERS: Final[dict[str, dict[str, Any]]] = {
     "annotated": {
@@ -192,7 +246,7 @@ def running(name: str) -> Iterator[RunningNode]:
         with running_node(
             shim=True,
             peer=True,
-            binds=[Bind(directory, _FILES)],
+            binds=[Bind(directory, _FILES), *_cdi_binds(directory)],
             changes=Changes(_QUICK, {PLAIN: {}, TURNED: _TURNED}[name], more=_handlers()),
         ) as node:
             yield node
@@ -203,6 +257,15 @@ def _write(directory: Path) -> None:
     (directory / "base.json").write_text(json.dumps(_BASE_SPEC))
     (directory / "runc").write_text(_WITHOUT_SYSTEMD)
     (directory / "runc").chmod(0o755)
+
+
+def _cdi_binds(directory: str) -> Iterator[Bind]:
+    for name, text in _CDI.items():
+        path = Path(directory, "cdi", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    for priority, place in enumerate(CDI_DIRECTORIES):
+        yield Bind(f"{directory}/cdi/{priority}", place)
 
 
 def _handlers() -> str:

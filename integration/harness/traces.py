@@ -143,7 +143,7 @@ def _directories(node: Node, place: Place) -> frozenset[str]:
     parents = [
         f"{base}/{below}"
         for base in (place.root, place.state)
-        for below in (f"{_CRI}/sandboxes", f"{_CRI}/containers", f"{_TASKS}/{NAMESPACE}")
+        for below in (f"{_CRI}/sandboxes", f"{_CRI}/containers", f"{_CRI}/image-volumes", f"{_TASKS}/{NAMESPACE}")
     ]
     return frozenset(f"{parent}/{name}" for parent in parents for name in _names(node.path(parent)))
 

@@ -246,6 +246,26 @@ def _own(kitchen: _Kitchen) -> list[Image]:
             "volumes, a working directory that does not exist, stop signal SIGINT",
         ),
         Image(
+            (f"{OWN}parts:1",),
+            (
+                root,
+                (
+                    File("data", mode=0o1751, owner=(7, 8)),
+                    text("data/file", "from the image\n", 0o640),
+                    File("data/set-id", b"x", 0o6755, owner=(33, 44)),
+                    File("data/hard", link="data/file"),
+                    File("data/soft", symlink="file", owner=(5, 6)),
+                    File("data/below", mode=0o700, owner=(9, 9)),
+                    File("data/below/dangling", symlink="/no/such"),
+                    File("within", symlink="data"),
+                    File("out", symlink="../../.."),
+                    File("absolute", symlink="/data"),
+                ),
+            ),
+            _SHELL | {"Volumes": {"/data": {}}},
+            "a volume of files of every kind; a directory by links, some of which lead out",
+        ),
+        Image(
             (f"{OWN}entrypoint:1",),
             (root,),
             {

@@ -66,6 +66,9 @@ class FakeHost:
             raise OSError(errno.ENODEV, "not a device node", path)
         return self.device_nodes[path]
 
+    def device(self, path: str) -> HostDevice:
+        return self.devices(path)[0]
+
     def all_devices(self) -> list[HostDevice]:
         return self.devices("/dev")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cri_shim.cri.container.image_mounts import check_image_mounts
 from cri_shim.cri.container.stop_signal import oci_name
 from cri_shim.cri.labels import check_labels
 from cri_shim.errors import InvalidArgument
@@ -28,6 +29,7 @@ def check_config(config: cri.ContainerConfig) -> None:
     checks.no_nul("config.log_path", config.log_path)
     _check_envs(config.envs)
     check_labels(config.labels)
+    check_image_mounts(config.mounts)
     oci_name(config.stop_signal)
     if config.linux is not None and config.linux.resources is not None:
         check_resources("config.linux.resources", config.linux.resources)

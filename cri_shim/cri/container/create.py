@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from anyio import to_thread
@@ -19,6 +19,7 @@ from cri_shim.api.containerd.services.containers.v1 import containers_pb2
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.cri import remains
 from cri_shim.cri.container.check import check_config
+from cri_shim.cri.container.image_mounts import as_asked, mount_images
 from cri_shim.cri.container.spec import workload_spec
 from cri_shim.cri.container.stop_signal import oci_name
 from cri_shim.cri.container.volumes import image_volumes, populate
@@ -28,6 +29,7 @@ from cri_shim.cri.labels import container_labels
 from cri_shim.cri.snapshot import prepare_snapshot
 from cri_shim.errors import InvalidArgument
 from cri_shim.observe.timeline import Timeline, step
+from cri_shim.oci import cdi
 from cri_shim.oci.resources import resources_of
 from cri_shim.oci.spec import SPEC_TYPE_URL, Process, to_json
 from cri_shim.state import checkpoint
@@ -66,6 +68,7 @@ async def create_container(parts: Parts, request: cri.CreateContainerRequest) ->
     if config.image is None or not config.image.image:
         raise InvalidArgument("config.image.image is missing: name the image by tag, digest or id")
     check_config(config)
+    cdi.requested(config, enabled=parts.settings.runtime.enable_cdi)
     name = container_name(config.metadata, pod.metadata)
     if (created := _answered_before(parts, name, sandbox, config)) is not None:
         return cri.CreateContainerResponse(container_id=created)
@@ -97,8 +100,8 @@ def _answered_before(parts: Parts, name: str, sandbox: Sandbox, config: cri.Cont
     if container is None or container.removing:
         return None
     metadata, created = container.metadata, cri.ContainerState.CONTAINER_CREATED
-    same = (metadata.sandbox_id, metadata.config, container.status.state) == (sandbox.id, config, created)
-    return container.id if same else None
+    same = (metadata.sandbox_id, container.status.state) == (sandbox.id, created)
+    return container.id if same and as_asked(metadata.config) == as_asked(config) else None
 
 
 def log_path(directory: str, path: str) -> str:
@@ -148,6 +151,8 @@ class _Creation:
         undo.push("directories", lambda: remains.remove_container_files(parts, self.id))
         undo.push("snapshot", lambda: remains.remove_snapshot(parts, runtime.snapshotter, self.id))
         undo.push("container record", lambda: remains.remove_container(parts, self.id))
+        self.config = await mount_images(parts, self.sandbox, self.config)
+        self.metadata = replace(self.metadata, config=self.config)
         volumes = image_volumes(parts, self.id, self.config, self.image.config)
         accounts = parts.accounts.known(runtime.snapshotter, self.image.chain_id)
         prepared = accounts is None or bool(volumes)  # the root file system has to be looked into first

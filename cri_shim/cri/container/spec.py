@@ -11,8 +11,9 @@ from cri_shim.api.runtime import v1 as cri
 from cri_shim.cri.namespace_options import namespace_options
 from cri_shim.cri.policy import policy_of
 from cri_shim.cri.sandbox.files import shm_path
-from cri_shim.errors import InvalidArgument, NotFound, Unimplemented
+from cri_shim.errors import InvalidArgument, NotFound
 from cri_shim.linux.host_view import LinuxHostView
+from cri_shim.oci import cdi
 from cri_shim.oci.container import ContainerSpecInput, PodFiles, container_spec, volume_mount
 from cri_shim.oci.fields import NAMESPACES
 
@@ -41,8 +42,7 @@ async def workload_spec(
 ) -> Spec:
     """The spec. Raises InvalidArgument for a config that can't be met."""
     config = metadata.config
-    if any(mount.image and mount.image.image for mount in config.mounts):
-        raise Unimplemented("config.mounts: image volumes are not supported by this version of cri-shim")
+    devices = cdi.requested(config, enabled=parts.settings.runtime.enable_cdi)
     given = ContainerSpecInput(
         id=metadata.id,
         config=config,
@@ -58,6 +58,7 @@ async def workload_spec(
         volumes=[volume_mount(volume.host_path, volume.container_path) for volume in volumes],
         facts=parts.facts,
         policy=policy_of(parts, handler),
+        cdi=await to_thread.run_sync(parts.cdi.edits, devices) if devices else (),
         host=LinuxHostView(in_user_namespace=parts.facts.in_user_namespace),
     )
     return await to_thread.run_sync(container_spec, given)

@@ -12,6 +12,7 @@ from anyio import to_thread
 
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.cri import remains
+from cri_shim.cri.container.image_mounts import unmount_images
 from cri_shim.cri.container.stop import end_container
 from cri_shim.cri.kill import kill_task
 from cri_shim.cri.sandbox.exit import watch_sandbox
@@ -50,6 +51,7 @@ async def _end_processes(parts: Parts, sandbox: Sandbox) -> None:
         await _end_pause(parts, sandbox)
     if not shares_host_ipc(sandbox.metadata.config):
         await to_thread.run_sync(_unmount, parts.paths.shm(sandbox.id))
+    await unmount_images(parts, sandbox)
 
 
 async def _end_pause(parts: Parts, sandbox: Sandbox) -> None:
