@@ -12,7 +12,7 @@ from anyio.abc import ByteReceiveStream
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BOUND_BYTES = 256 << 10
+BOUND_BYTES = 64 << 10
 
 
 class Inbox(ByteReceiveStream):

@@ -33,6 +33,8 @@ class SizeParser:
                 value, end = _DECODER.raw_decode(text)
             except json.JSONDecodeError:
                 break  # not yet whole, or never
+            except RecursionError as error:
+                raise ValueError("a terminal's size can't be so deep") from error
             found += _sizes(value)
             text = text[end:].lstrip()
         if len(text) > _LONGEST or (text and text[0] != "{"):
@@ -46,7 +48,7 @@ def _sizes(value: Any) -> list[TerminalSize]:
         raise ValueError(f"{value!r} is not a terminal's size")  # noqa: TRY004  (it is the text that is wrong)
     fields = {str(name).lower(): number for name, number in value.items()}  # as Go reads JSON
     sides = [fields.get("width", 0), fields.get("height", 0)]
-    if not all(isinstance(side, int) and 0 <= side <= _LARGEST for side in sides):
+    if not all(type(side) is int and 0 <= side <= _LARGEST for side in sides):
         raise ValueError(f"a terminal's size can't be {value!r}")
     return [TerminalSize(*sides)] if all(sides) else []
 

@@ -9,7 +9,7 @@ import structlog
 
 from cri_shim.streaming import seconds
 from cri_shim.streaming.client_streams import ClientStreams
-from cri_shim.streaming.remote_command import perform
+from cri_shim.streaming.remote_command import Client, perform
 from cri_shim.streaming.resizes import Resizes
 from cri_shim.streaming.spdy_session import SpdySession
 
@@ -80,7 +80,8 @@ async def command_over_spdy(
         if waiting.cancelled_caught:
             log.info("a client has not opened its streams", container_id=request.container_id)
         elif not gone.is_set():
-            await perform(runtime, request, _client_streams(opening.streams, tasks), version, gone)
+            client = Client(_client_streams(opening.streams, tasks), version, gone, tasks)
+            await perform(runtime, request, client)
         await session.close()
         await transport.linger(gone)
         tasks.cancel_scope.cancel()

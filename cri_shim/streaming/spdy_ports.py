@@ -16,6 +16,8 @@ import structlog
 from cri_shim.streaming import seconds
 from cri_shim.streaming.forwarding import forward, port_number
 from cri_shim.streaming.lost import LOST
+from cri_shim.streaming.spdy.faults import ResetStatus
+from cri_shim.streaming.spdy.limits import DEFAULT_LIMITS
 from cri_shim.streaming.spdy_session import SpdySession
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from cri_shim.streaming.spdy_session import SpdyStream
 
 log = structlog.get_logger(__name__)
+
+_PAIRS = DEFAULT_LIMITS.streams // 2  # at once, with those whose streams were reset before they were a pair
 
 
 @dataclass(slots=True)
@@ -53,6 +57,9 @@ class _Pairing:
             return
         request_id = stream.headers.get("requestid") or _implied(kind, stream.stream_id)
         pair = self._pairs.get(request_id)
+        if pair is None and len(self._pairs) >= _PAIRS:
+            stream.reset(ResetStatus.REFUSED_STREAM)
+            return
         if pair is None:
             pair = self._pairs[request_id] = _Pair()
             self._tasks.start_soon(self._serve, request_id, pair, port)

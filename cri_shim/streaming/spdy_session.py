@@ -107,13 +107,11 @@ class SpdySession:
 
     async def run(self, first: bytes = b"") -> None:
         """Read until the client is gone, or has broken the protocol; `first` is what has been read already."""
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._answer)
-                await self._read(first)
-                tasks.cancel_scope.cancel()
-        finally:
-            self._lost()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._answer)
+            await self._read(first)
+            tasks.cancel_scope.cancel()
+        self._lost()
 
     async def close(self) -> None:
         """End all streams, and tell the client that this was all, after what was sent before."""
@@ -194,12 +192,15 @@ class SpdySession:
 
     async def _answer(self) -> None:
         """Send what nobody else does."""
-        with suppress(*LOST):
+        try:
             while True:
                 await self._news.wait()
                 self._news = anyio.Event()
                 await self._flush()
                 self._answered.set()
+        except LOST:
+            self._gone = True
+            self._answered.set()
 
     # Reading
 
@@ -219,7 +220,7 @@ class SpdySession:
         for event in self._connection.receive(data):
             await self._handle(event)
         self._tell()
-        while self._connection.bytes_to_send > _ANSWERS_BYTES:
+        while self._connection.bytes_to_send > _ANSWERS_BYTES and not self._gone:
             self._answered = anyio.Event()
             await self._answered.wait()
 

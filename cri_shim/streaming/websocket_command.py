@@ -15,7 +15,7 @@ import anyio
 from cri_shim.streaming.client_streams import ClientStreams
 from cri_shim.streaming.inbox import Inbox
 from cri_shim.streaming.lost import LOST
-from cri_shim.streaming.remote_command import perform
+from cri_shim.streaming.remote_command import Client, perform
 from cri_shim.streaming.resizes import Resizes
 from cri_shim.streaming.websocket_channels import ChannelSocket
 from cri_shim.streaming.websocket_session import Misuse
@@ -67,7 +67,7 @@ async def command_over_websocket(
         )
         with suppress(*LOST):
             await (streams.stdout or streams.stderr or streams.error).send(b"")
-        await perform(runtime, request, streams, channels.version, gone)
+        await perform(runtime, request, Client(streams, channels.version, gone, tasks))
         await socket.close()
         await transport.linger(gone)
         tasks.cancel_scope.cancel()

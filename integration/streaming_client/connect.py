@@ -30,7 +30,9 @@ async def dial(url: str) -> anyio.abc.ByteStream:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    return await TLSStream.wrap(stream, ssl_context=context, standard_compatible=False)
+    return await TLSStream.wrap(
+        stream, server_side=False, hostname=parts.hostname, ssl_context=context, standard_compatible=False
+    )
 
 
 async def upgrade(

@@ -120,14 +120,14 @@ class SpdyClient:
 async def spdy_client(url: str, *protocols: str) -> AsyncIterator[tuple[SpdyClient, str]]:
     """A connection to `url`, and the protocol chosen for its streams. Raises Refused."""
     headers = [("Connection", "Upgrade"), ("Upgrade", "SPDY/3.1")]
-    async with await dial(url) as transport, anyio.create_task_group() as tasks:
-        answer, first = await upgrade(
-            transport, url, [*headers, *(("X-Stream-Protocol-Version", name) for name in protocols)]
-        )
+    headers += [("X-Stream-Protocol-Version", name) for name in protocols]
+    async with await dial(url) as transport:
+        answer, first = await upgrade(transport, url, headers)
         client = SpdyClient(transport, first)
-        tasks.start_soon(client.run)
-        yield client, answer["x-stream-protocol-version"]
-        tasks.cancel_scope.cancel()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.run)
+            yield client, answer["x-stream-protocol-version"]
+            tasks.cancel_scope.cancel()
 
 
 class SpdyCommand(CommandSession):

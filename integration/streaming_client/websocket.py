@@ -61,6 +61,7 @@ class WebSocketClient:
         except _LOST:
             pass
         finally:
+            self.protocol.receive_eof()
             self.gone.set()
             for inbox in self.inboxes.values():
                 inbox.end()
@@ -107,15 +108,16 @@ async def websocket_client(
     key = base64.b64encode(os.urandom(16)).decode()
     headers = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
     named = [("Sec-WebSocket-Protocol", ", ".join(protocols))] if protocols else []
-    async with await dial(url) as transport, anyio.create_task_group() as tasks:
+    async with await dial(url) as transport:
         answer, first = await upgrade(transport, url, [*headers, *named, ("Sec-WebSocket-Key", key)], "GET")
         protocol = answer.get("sec-websocket-protocol", "")
         client = WebSocketClient(transport, first, channels=channels, text="base64" in protocol)
         for channel in range(16) if channels else [-1]:
             client.inbox(channel)
-        tasks.start_soon(client.run)
-        yield client, protocol
-        tasks.cancel_scope.cancel()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.run)
+            yield client, protocol
+            tasks.cancel_scope.cancel()
 
 
 class WebSocketCommand(CommandSession):

@@ -14,7 +14,7 @@ from cri_shim.streaming.server import StreamingServer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from anyio.abc import ByteStream
+    from anyio.abc import ByteStream, TaskStatus
 
     from cri_shim.api.runtime import v1 as cri
     from cri_shim.config.settings import StreamingSettings
@@ -107,13 +107,20 @@ class Served:
 
     server: StreamingServer
     runtime: Runtime
+    stop: Callable[[], None]
 
 
 @asynccontextmanager
 async def serving(settings: StreamingSettings) -> AsyncIterator[Served]:
     runtime = Runtime()
     server = StreamingServer(settings, runtime)
+    scope = anyio.CancelScope()
+
+    async def run(*, task_status: TaskStatus[None]) -> None:
+        with scope:
+            await server.serve(task_status=task_status)
+
     async with anyio.create_task_group() as tasks:
-        await tasks.start(server.serve)
-        yield Served(server, runtime)
+        await tasks.start(run)
+        yield Served(server, runtime, scope.cancel)
         tasks.cancel_scope.cancel()

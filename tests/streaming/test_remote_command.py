@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,10 @@ import anyio
 import pytest
 
 from cri_shim.api.runtime import v1 as cri
+from cri_shim.config.settings import StreamingSettings
 from integration.streaming_client.spdy import spdy_command
 from integration.streaming_client.websocket import websocket_command
+from tests.streaming.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -149,7 +151,7 @@ async def test_a_command_that_does_not_read_holds_up_its_client(served: Served, 
     async with way.open(run(served, "deaf", stdin=True, stdout=True), stdin=True, stderr=False) as session:
         sent = 0
         with anyio.move_on_after(1) as waiting:
-            while sent < 256 << 20:
+            while sent < 64 << 20:
                 await session.write("stdin", bytes(30_000))
                 sent += 30_000
         assert waiting.cancelled_caught, f"{sent} bytes were taken, and nobody wanted them"
@@ -176,8 +178,29 @@ async def test_attaching_ends_with_success(served: Served, way: Way) -> None:
         await ends_with(session, way, 0)
 
 
+@pytest.mark.parametrize("way", FEW, ids=name)
 async def test_a_bug_is_told_as_a_failure_and_the_server_lives(served: Served, way: Way) -> None:
     async with way.open(run(served, "bug", stdout=True), stderr=False) as session:
         assert "a bug" in await session.error_text()
     async with way.open(run(served, "both", stdout=True, stderr=True)) as session:
         await ends_with(session, way, 7)
+
+
+async def test_a_failed_attach_is_told_by_its_reason(served: Served, way: Way) -> None:
+    url = served.server.attach(cri.AttachRequest(container_id="missing", stdout=True))
+    async with way.open(url, stderr=False) as session:
+        text = await session.error_text()
+        assert "no such file" in text
+        assert "TaskGroup" not in text
+
+
+@pytest.mark.parametrize("way", FEW, ids=name)
+async def test_a_client_is_told_when_the_server_ends(way: Way) -> None:
+    async with AsyncExitStack() as server:
+        served = await server.enter_async_context(serving(StreamingSettings()))
+        url = run(served, "cat", stdin=True, stdout=True)
+        async with way.open(url, stdin=True, stderr=False) as session:
+            await session.write("stdin", b"hello")
+            assert await session.read_until(b"hello")
+            served.stop()
+            assert "shutting down" in await session.error_text()

@@ -13,8 +13,8 @@ class Limits:
     each forwarded connection.
     """
 
-    control_frame_bytes: int = 64 << 10
-    header_block_bytes: int = 64 << 10  # inflated
+    control_frame_bytes: int = 16 << 10
+    header_block_bytes: int = 16 << 10  # inflated
     headers: int = 100
     streams: int = 1000  # open at once, by the peer
 
