@@ -86,6 +86,7 @@ async def serve(settings: Settings, *, ready: Callable[[], None] | None = None) 
             tasks.start_soon(parts.collector.collect)
             for network in parts.networks.values():
                 tasks.start_soon(network.watch)
+            parts.events.begin()
             server.ready()
             log.info("ready", listen=settings.shim.address, seconds=round(time.monotonic() - started, 3))
             if ready is not None:

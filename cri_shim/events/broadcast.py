@@ -33,14 +33,25 @@ KEPT_SECONDS = 300.0
 
 
 class Broadcast:
-    """Encoded events, in the order in which they were published, to each subscriber."""
+    """Encoded events, in the order in which they were published, to each subscriber; none before `begin`."""
 
     def __init__(self) -> None:
+        self._begun = False
         self._subscribers: set[MemoryObjectSendStream[bytes]] = set()
         self._kept: deque[tuple[float, bytes]] = deque()
 
+    def begin(self) -> None:
+        """From here on events are told.
+
+        What happens during recovery is not: an event carries its whole pod, of which half may not be known yet, and
+        whoever meets a new server has to list anyway.
+        """
+        self._begun = True
+
     def publish(self, event: bytes) -> None:
         """Put an event into every queue; a subscriber whose queue is full is dropped."""
+        if not self._begun:
+            return
         if not self._subscribers:
             self._keep(event)
         for queue in list(self._subscribers):

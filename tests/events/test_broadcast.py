@@ -18,12 +18,18 @@ def numbered(*numbers: int) -> list[bytes]:
     return [b"%d" % number for number in numbers]
 
 
+def begun():
+    events = Broadcast()
+    events.begin()
+    return events
+
+
 async def take(events, count):
     return [await anext(events) for _ in range(count)]
 
 
 async def test_every_subscriber_gets_every_event_in_order():
-    events = Broadcast()
+    events = begun()
     async with aclosing(events.listen()) as one, aclosing(events.listen()) as other:
         async with anyio.create_task_group() as tasks:
             taken = {}
@@ -40,7 +46,7 @@ async def test_every_subscriber_gets_every_event_in_order():
 
 
 async def test_what_happened_while_nobody_listened_goes_to_the_first_who_does():
-    events = Broadcast()
+    events = begun()
     events.publish(b"1")
     async with aclosing(events.listen()) as one:
         assert await anext(one) == b"1"
@@ -53,8 +59,17 @@ async def test_what_happened_while_nobody_listened_goes_to_the_first_who_does():
         assert await anext(later) == b"2"
 
 
+async def test_what_happens_before_the_beginning_is_not_told():
+    events = Broadcast()
+    events.publish(b"0")
+    events.begin()
+    events.publish(b"1")
+    async with aclosing(events.listen()) as one:
+        assert await anext(one) == b"1"
+
+
 async def test_what_is_kept_is_bounded_in_number_and_time(monkeypatch):
-    events, now = Broadcast(), [1000.0]
+    events, now = begun(), [1000.0]
     monkeypatch.setattr(broadcast.time, "monotonic", lambda: now[0])
     events.publish(b"old")
     now[0] += KEPT_SECONDS + 1
@@ -65,7 +80,7 @@ async def test_what_is_kept_is_bounded_in_number_and_time(monkeypatch):
 
 
 async def test_a_slow_subscriber_gets_what_it_was_sent_and_is_told_and_no_other_suffers():
-    events = Broadcast()
+    events = begun()
     async with aclosing(events.listen()) as slow, aclosing(events.listen()) as quick:
         events.publish(b"0")  # kept for the one that listens first
         assert await anext(slow) == b"0"
