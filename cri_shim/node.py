@@ -29,6 +29,7 @@ from cri_shim.cri.image.usage import SnapshotUsage
 from cri_shim.cri.image_service import ImageService
 from cri_shim.cri.parts import Parts
 from cri_shim.cri.recovery import recover
+from cri_shim.cri.remote_runtime import NodeRuntime
 from cri_shim.cri.runtime_handlers import base_specs, runtime_handlers
 from cri_shim.cri.runtime_service import RuntimeService
 from cri_shim.errors import Unavailable
@@ -48,6 +49,7 @@ from cri_shim.state.paths import Paths
 from cri_shim.state.store import Store
 from cri_shim.stats.collector import Collector
 from cri_shim.stats.hierarchy import Hierarchies
+from cri_shim.streaming.server import StreamingServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -73,13 +75,15 @@ async def serve(settings: Settings, *, ready: Callable[[], None] | None = None) 
     started = time.monotonic()
     async with Client(settings.containerd.address) as containerd, anyio.create_task_group() as tasks:
         parts = await _build(settings, containerd, tasks)
+        streaming = StreamingServer(settings.streaming, NodeRuntime(parts))
         async with (
             serving_metrics(settings.shim.metrics_address),
             _releasing_streams(parts),
-            Server(settings, [RuntimeService(parts), ImageService(parts)]) as server,
+            Server(settings, [RuntimeService(parts, streaming), ImageService(parts)]) as server,
         ):
             await _wait_for_containerd(parts)
             await _load(parts)
+            await tasks.start(streaming.serve)
             listener = _Listener(parts)
             tasks.start_soon(monitor, containerd, parts.health, listener)
             tasks.start_soon(parts.snapshot_usage.collect)

@@ -18,6 +18,7 @@ from integration.harness.errors import HarnessError
 from integration.harness.leaks import Baseline
 from integration.harness.traces import Tracer
 from integration.kubelet import BUSYBOX, Kubelet
+from integration.streaming_client import connect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator
@@ -80,6 +81,14 @@ def running(endpoint: str) -> Iterator[RunningNode]:
 def containerd(running: RunningNode) -> Containerd:
     """The containerd that is under the tested endpoint."""
     return running.peer or running.containerd
+
+
+@pytest.fixture
+def streaming(running: RunningNode) -> Iterator[None]:
+    """Clients of the streaming server connect from inside the node, as the kubelet does."""
+    connect.node.netns = f"/proc/{running.node.pid}/ns/net"
+    yield
+    connect.node.netns = ""
 
 
 @pytest.fixture

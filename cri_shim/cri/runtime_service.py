@@ -9,12 +9,24 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.cri import events, runtime_config, status, update_runtime_config, version
-from cri_shim.cri.container import checkpoint, create, exec_sync, remove, reopen_log, start, stop, update_resources
+from cri_shim.cri.container import (
+    attach,
+    checkpoint,
+    create,
+    exec_sync,
+    remove,
+    reopen_log,
+    start,
+    stop,
+    update_resources,
+)
+from cri_shim.cri.container import exec as exec_
 from cri_shim.cri.container import list as list_
 from cri_shim.cri.container import stats as container_stats
 from cri_shim.cri.container import status as container_status
 from cri_shim.cri.sandbox import list as sandbox_list
 from cri_shim.cri.sandbox import metrics as sandbox_metrics
+from cri_shim.cri.sandbox import port_forward
 from cri_shim.cri.sandbox import remove as sandbox_remove
 from cri_shim.cri.sandbox import run as sandbox_run
 from cri_shim.cri.sandbox import stats as sandbox_stats
@@ -27,13 +39,15 @@ if TYPE_CHECKING:
 
     from cri_shim.codec import Encoded
     from cri_shim.cri.parts import Parts
+    from cri_shim.cri.remote_streams import StreamingUrls
 
 
 class RuntimeService(cri.RuntimeServiceBase):
     """`runtime.v1.RuntimeService` on the parts of this node."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, urls: StreamingUrls) -> None:
         self._parts = parts
+        self._urls = urls
 
     async def version(self, message: cri.VersionRequest) -> cri.VersionResponse:  # noqa: ARG002
         return version.version(self._parts)
@@ -109,6 +123,15 @@ class RuntimeService(cri.RuntimeServiceBase):
 
     async def reopen_container_log(self, message: cri.ReopenContainerLogRequest) -> cri.ReopenContainerLogResponse:
         return await reopen_log.reopen_container_log(self._parts, message)
+
+    async def exec(self, message: cri.ExecRequest) -> cri.ExecResponse:
+        return exec_.prepare_exec(self._parts, self._urls, message)
+
+    async def attach(self, message: cri.AttachRequest) -> cri.AttachResponse:
+        return attach.prepare_attach(self._parts, self._urls, message)
+
+    async def port_forward(self, message: cri.PortForwardRequest) -> cri.PortForwardResponse:
+        return port_forward.prepare_port_forward(self._parts, self._urls, message)
 
     async def exec_sync(self, message: cri.ExecSyncRequest) -> cri.ExecSyncResponse:
         return await exec_sync.exec_sync(self._parts, message)

@@ -16,10 +16,13 @@ import secrets
 import socket
 import struct
 import threading
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cri_shim import errors
 from cri_shim.linux import own_thread, pinned, syscalls
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
 
 _SIOCGIFFLAGS: Final = 0x8913
 _SIOCSIFFLAGS: Final = 0x8914
@@ -49,6 +52,25 @@ async def remove(path: str) -> None:
     Processes inside keep it alive; it ends with the last of them.
     """
     await own_thread.call_async(pinned.unpin, path)
+
+
+async def tcp_socket(path: str, family: socket.AddressFamily, made: ExitStack) -> socket.socket:
+    """A TCP socket of the namespace at `path`, "" for our own; non-blocking, not connected, closed by `made`.
+
+    Raises `errors.NotFound` when there is no such namespace, `OSError` when it knows no such addresses.
+    """
+    if not path:
+        return _tcp_socket(family, made)
+    return await own_thread.call_async(_tcp_socket_in, path, family, made)
+
+
+def _tcp_socket_in(path: str, family: socket.AddressFamily, made: ExitStack) -> socket.socket:
+    enter(path)
+    return _tcp_socket(family, made)
+
+
+def _tcp_socket(family: socket.AddressFamily, made: ExitStack) -> socket.socket:
+    return made.enter_context(socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC))
 
 
 def is_netns(path: str) -> bool:

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import ssl
+from contextlib import ExitStack
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import anyio
 import h11
 from anyio.streams.tls import TLSStream
+
+from cri_shim.linux import netns
+
+
+@dataclass
+class Network:
+    """From where connections are made: a network namespace's file, or "" for where we are."""
+
+    netns: str = ""
+
+
+node = Network()
 
 
 class Refused(Exception):
@@ -24,7 +40,7 @@ async def dial(url: str) -> anyio.abc.ByteStream:
     """A connection to the URL's server; its certificate is not checked, as a kubelet's proxy does not."""
     parts = urlsplit(url)
     assert parts.hostname is not None
-    stream = await anyio.connect_tcp(parts.hostname, parts.port or 80)
+    stream = await _connected(parts.hostname, parts.port or 80)
     if parts.scheme != "https":
         return stream
     context = ssl.create_default_context()
@@ -33,6 +49,16 @@ async def dial(url: str) -> anyio.abc.ByteStream:
     return await TLSStream.wrap(
         stream, server_side=False, hostname=parts.hostname, ssl_context=context, standard_compatible=False
     )
+
+
+async def _connected(host: str, port: int) -> anyio.abc.SocketStream:
+    if not node.netns:
+        return await anyio.connect_tcp(host, port)
+    with ExitStack() as made:
+        connection = await netns.tcp_socket(node.netns, socket.AF_INET, made)
+        await asyncio.get_running_loop().sock_connect(connection, (host, port))
+        made.pop_all()
+    return await anyio.abc.SocketStream.from_socket(connection)
 
 
 async def upgrade(
