@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from integration.differential.case import Case
     from integration.differential.sides import Found
 
-pytestmark = [pytest.mark.anyio, pytest.mark.shim_only]  # it needs both
+pytestmark = [pytest.mark.anyio, pytest.mark.shim_only, pytest.mark.timeout(300)]  # it needs both; the first asks all
 
 ASPECTS: tuple[ModuleType, ...] = (
     process, security, namespaces, mounts, devices, resources, images, handlers, pods, settings
