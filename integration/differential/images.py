@@ -14,9 +14,14 @@ from integration.differential.case import (
     Context,
     case,
     mount,
+    number,
 )
-from integration.images.catalog import E2E, STAGING
+from integration.images.catalog import E2E, ODD_USERS, OWN, STAGING
 from integration.kubelet import BUSYBOX
+
+
+def odd(what: str) -> str:
+    return f"{OWN}odd-{what}:1"
 
 
 def image_mount(image: str, container_path: str = "/image", *, readonly: bool = True, **fields: Any) -> cri.Mount:
@@ -54,6 +59,36 @@ CASES = (
     case(
         "a part of an image as a mount that leads out",
         mounts=[image_mount(f"{E2E}nonewprivs:1.3", image_sub_path="../x")],
+    ),
+    # ── at the edge of what an image may be ─────────────────────────────────────────────────────────────────────────
+    case("an entry point that is an empty word", image=odd("entrypoint"), command=[]),
+    case("variables without a value", image=odd("env")),
+    case("a directory that is no path", image=odd("directory")),
+    case("a directory in place of one that is no path", image=odd("directory"), working_dir="/tmp"),
+    case("labels of the runtime's own, and too long", image=odd("labels")),
+    case("a stop signal by number", image=odd("signal-number")),
+    case("a stop signal that there isn't", image=odd("signal")),
+    case("volumes at odd places", image=odd("volumes")),
+    *(case(f"the user {user!r}", image=odd(f"user-{number}")) for number, user in enumerate(ODD_USERS)),
+    *(
+        case(f"the account {name!r} of a hostile file", Context(run_as_username=name), image=odd("accounts"))
+        for name in (
+            "hostile",
+            "short",
+            "alone",
+            "twice",
+            "spaced",
+            " spaced ",
+            "much",
+            "over",
+            "1000",
+            "#",
+            "# comment",
+        )
+    ),
+    *(
+        case(f"the number {uid} in a hostile file", Context(run_as_user=number(uid)), image=odd("accounts"))
+        for uid in (0, 5, 6, 11, 15, 17)
     ),
     case("no image", image=""),
     case("an image that isn't there", image=NOWHERE),

@@ -171,6 +171,23 @@ def _both_emptied(ours: Found, theirs: Found) -> bool:
     return True
 
 
+# ── accounts ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _hostile_accounts(ours: Found, theirs: Found) -> bool:
+    """Whom a malformed line names isn't there, and its numbers are nobody's."""
+    if "/test/odd-" not in theirs.get("record", {}).get("image", ""):
+        return False
+    if _refused_by_us("the image's /etc/passwd doesn't have")(ours, theirs):
+        return True
+    mine, peers = ours["spec"]["value"]["process"], theirs["spec"]["value"]["process"]
+    there = bool(mine["user"] != peers["user"])
+    if there:
+        mine["user"] = peers["user"]
+        ours["status"]["status"]["user"] = theirs["status"]["status"]["user"]
+    return there
+
+
 # ── mounts ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -254,7 +271,13 @@ INTENDED = (
     Intended(
         "a relative directory, and a variable whose name is empty or has a '=', are refused",
         "the runtime fails at the start, or sets another variable than the one that was meant",
-        _refused_by_us("config.working_dir is", "config.envs["),
+        _refused_by_us("config.working_dir is", "the image's WorkingDir is", "config.envs["),
+    ),
+    Intended(
+        "a line of /etc/passwd or /etc/group without a name and a number makes no account",
+        "containerd takes a malformed number for 0, which is root's, and an empty name for a member of groups whose "
+        "list has an empty place",
+        _hostile_accounts,
     ),
     Intended(
         "limits that no kernel takes are refused",

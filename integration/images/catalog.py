@@ -30,6 +30,7 @@ def images(base: Busybox, big_mebibytes: int = 104) -> list[Image]:
         *_critest(kitchen),
         *_cri_integration(kitchen),
         *_own(kitchen),
+        *_odd(kitchen),
         *_storage_forms(kitchen),
         _big(kitchen, big_mebibytes),
     ]
@@ -289,6 +290,60 @@ def _own(kitchen: _Kitchen) -> list[Image]:
             "a user that its /etc/passwd does not have",
         ),
     ]
+
+
+ODD_USERS: Final = (
+    ":5",
+    "7:",
+    "nobody:nogroup",
+    "1:2:3",
+    " 5",
+    "+7",
+    "-1",
+    "0x10",
+    "2147483648",
+    "hostile",
+    "short:root",
+)
+_HOSTILE_PASSWD: Final = """# comment
+hostile:x:zero:0
+short:x::5
+alone
+:x:5:5
+
+twice:x:11:12
+twice:x:13:14
+ spaced :x: 6 : 7 :::
+much:x:15:16:a:b:c:d:e
+over:x:99999999999999999999:1
+1000:x:17:18
+"""
+_HOSTILE_GROUP: Final = """nogroup:x:99:twice,  spaced
+bad:x:none:twice
+short
+:x:21:twice
+twice:x:22:twice
+member:x:23:other,twice,
+over:x:99999999999999999999:twice
+"""
+
+
+def _odd(kitchen: _Kitchen) -> list[Image]:
+    """Images whose configs and account files are at the edge of what may be."""
+    layers = (kitchen.root, (text("etc/passwd", _HOSTILE_PASSWD), text("etc/group", _HOSTILE_GROUP)))
+    configs: dict[str, dict[str, object]] = {
+        "accounts": {},
+        "entrypoint": {"Entrypoint": [""], "Cmd": ["d"]},
+        "env": {"Env": ["A", "=x", "PATH", "B=1", "B=2", "HOSTNAME"]},
+        "directory": {"WorkingDir": "relative/dir"},
+        "labels": {"Labels": {"containerd.io/x": "1", "io.cri-containerd.kind": "fake", "long": "x" * 4096, "": "e"}},
+        "signal-number": {"StopSignal": "15"},
+        "signal": {"StopSignal": "SIGNONSENSE"},
+        "volumes": {"Volumes": {"relative": {}, "/a/../b": {}, "/data/": {}, "/etc/hosts": {}}},
+        **{f"user-{number}": {"User": user} for number, user in enumerate(ODD_USERS)},
+    }
+    note = "at the edge of what an image's config and account files may be"
+    return [Image((f"{OWN}odd-{name}:1",), layers, _SHELL | config, note) for name, config in configs.items()]
 
 
 def _storage_forms(kitchen: _Kitchen) -> list[Image]:

@@ -38,13 +38,13 @@ class ImageVolume:
 def image_volumes(
     parts: Parts, container_id: str, config: cri.ContainerConfig, image: ImageConfig
 ) -> list[ImageVolume]:
-    """The image's volumes that no mount of the request takes the place of."""
+    """The image's volumes that no mount of the request takes the place of, at the places as the image spells them."""
     if parts.settings.runtime.ignore_image_defined_volumes:
         return []
     taken = {posixpath.normpath(mount.container_path) for mount in config.mounts}
     root = os.path.join(parts.paths.container_root(container_id), "volumes")
-    wanted = {posixpath.normpath(posixpath.join("/", path)) for path in image.process.volumes or {}}
-    return [ImageVolume(os.path.join(root, new_id()), path) for path in sorted(wanted - taken)]
+    wanted = sorted(posixpath.join("/", path) for path in image.process.volumes or {})
+    return [ImageVolume(os.path.join(root, new_id()), path) for path in wanted if posixpath.normpath(path) not in taken]
 
 
 def populate(volumes: Sequence[ImageVolume], mounts: Sequence[mount_pb2.Mount], paths: Paths) -> None:
@@ -56,7 +56,7 @@ def populate(volumes: Sequence[ImageVolume], mounts: Sequence[mount_pb2.Mount], 
     with temporary(linux_mounts(mounts), readonly=True, directory=directory) as root:
         for volume in volumes:
             os.makedirs(volume.host_path, 0o755, exist_ok=True)
-            source = resolve(root, volume.container_path)
+            source = resolve(root, posixpath.normpath(volume.container_path))
             if source is not None and os.path.isdir(source):
                 _copy_directory(source, volume.host_path)
 
