@@ -21,7 +21,7 @@ MICROSECOND = 1000
 
 
 class Group(Protocol):
-    """One cgroup. Its methods block, and raise NotFound when it has gone, OSError when it can't be read."""
+    """One cgroup. Looking at it blocks; NotFound is raised when it has gone, OSError when it can't be read."""
 
     @property
     def path(self) -> str:
@@ -29,9 +29,6 @@ class Group(Protocol):
 
     def sample(self) -> Sample:
         """What it has used up to now."""
-
-    def processes(self) -> list[int]:
-        """The pids in it, those of groups below it left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +53,6 @@ class UnifiedGroup:
             io_pressure=self._pressure("io"),
             processes=files.number(self.read("pids.current")),
         )
-
-    def processes(self) -> list[int]:
-        """The pids in it, those of groups below it left out."""
-        return [int(pid) for pid in (self.read("cgroup.procs") or "").split()]
 
     def read(self, name: str) -> str | None:
         """The content of one of its files."""
@@ -110,10 +103,6 @@ class SplitGroup:
             io_pressure=self._pressure("io"),
             processes=files.number(self.read("pids", "pids.current")),
         )
-
-    def processes(self) -> list[int]:
-        """The pids in it, those of groups below it left out."""
-        return [int(pid) for pid in (self.read("memory", "cgroup.procs") or "").split()]
 
     def read(self, controller: str, name: str) -> str | None:
         """The content of a file of one of its controllers."""
