@@ -36,6 +36,7 @@ from cri_shim.errors import Unavailable
 from cri_shim.events.broadcast import Broadcast
 from cri_shim.events.exits import ExitWatch
 from cri_shim.events.monitor import ContainerdHealth, monitor
+from cri_shim.linux import selinux
 from cri_shim.linux.cdi import CdiSpecs
 from cri_shim.linux.facts import gather
 from cri_shim.observe.metrics import serving_metrics
@@ -69,10 +70,11 @@ _PAUSES = (0.05, 2.0)  # seconds: the first, the longest
 async def serve(settings: Settings, *, ready: Callable[[], None] | None = None) -> None:
     """Serve the CRI until cancelled; `ready` is called once calls are answered.
 
-    Raises FailedPrecondition when containerd is too old or lacks a service, AlreadyExists when another server answers
-    on the socket, InvalidArgument for settings that can't be met.
+    Raises FailedPrecondition when containerd is too old or lacks a service, or SELinux is asked for where there is one,
+    AlreadyExists when another server answers on the socket, InvalidArgument for settings that can't be met.
     """
     started = time.monotonic()
+    selinux.check(wanted=settings.runtime.enable_selinux, there=await to_thread.run_sync(selinux.enabled))
     async with Client(settings.containerd.address) as containerd, anyio.create_task_group() as tasks:
         parts = await _build(settings, containerd, tasks)
         streaming = StreamingServer(settings.streaming, NodeRuntime(parts))
