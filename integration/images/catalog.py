@@ -254,7 +254,7 @@ def _own(kitchen: _Kitchen) -> list[Image]:
                     File("data", mode=0o1751, owner=(7, 8)),
                     text("data/file", "from the image\n", 0o640),
                     File("data/set-id", b"x", 0o6755, owner=(33, 44)),
-                    File("data/hard", link="data/file"),
+                    File("data/hard", mode=0o640, link="data/file"),
                     File("data/soft", symlink="file", owner=(5, 6)),
                     File("data/below", mode=0o700, owner=(9, 9)),
                     File("data/below/dangling", symlink="/no/such"),

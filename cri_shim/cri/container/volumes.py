@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import posixpath
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cri_shim.cri.container.accounts import linux_mounts
+from cri_shim.linux.copy_tree import copy_tree
 from cri_shim.linux.mounts import temporary
 from cri_shim.linux.rootfs import resolve
 from cri_shim.state.ids import new_id
@@ -58,25 +58,4 @@ def populate(volumes: Sequence[ImageVolume], mounts: Sequence[mount_pb2.Mount], 
             os.makedirs(volume.host_path, 0o755, exist_ok=True)
             source = resolve(root, posixpath.normpath(volume.container_path))
             if source is not None and os.path.isdir(source):
-                _copy_directory(source, volume.host_path)
-
-
-def _copy_directory(source: str, target: str) -> None:
-    """Copy content, modes, owners, times and extended attributes; symbolic links stay links."""
-    shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True, copy_function=_copy_file)
-    for base, directories, _ in os.walk(source):
-        for path in (base, *(os.path.join(base, name) for name in directories)):
-            _copy_owner(path, os.path.join(target, os.path.relpath(path, source)))
-
-
-def _copy_file(source: str, target: str, *, follow_symlinks: bool = True) -> str:
-    shutil.copy2(source, target, follow_symlinks=False)
-    _copy_owner(source, target)
-    return target if follow_symlinks else source
-
-
-def _copy_owner(source: str, target: str) -> None:
-    status = os.lstat(source)
-    os.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
-    if not os.path.islink(source):
-        os.chmod(target, status.st_mode & 0o7777)  # chown takes the set-id bits off
+                copy_tree(source, volume.host_path)
