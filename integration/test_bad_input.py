@@ -42,6 +42,7 @@ async def test_what_is_missing_from_a_request_is_named(kubelet: Kubelet) -> None
     request = cri.CreateContainerRequest(pod_sandbox_id=pod.id, config=kubelet.container_config())
     await refused(invalid, "sandbox_config.metadata", run.create_container(request))
     await refused(invalid, "cmd is empty", kubelet.exec(container))
+    await refused(invalid, "cmd[1]", kubelet.exec(container, "echo", "a\0b"))
     await refused(invalid, "image.image is missing", kubelet.images.pull_image(cri.PullImageRequest()))
     await refused(invalid, "id is empty", kubelet.status(""))
 

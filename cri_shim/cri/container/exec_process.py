@@ -18,6 +18,7 @@ from google.protobuf import any_pb2
 
 from cri_shim.errors import CriError, InvalidArgument, NotFound, Unknown
 from cri_shim.linux.process_tree import kill_tree
+from cri_shim.oci import checks
 from cri_shim.oci.process import exec_process
 from cri_shim.oci.spec import PROCESS_TYPE_URL, to_json
 from cri_shim.state.ids import new_id
@@ -162,6 +163,8 @@ async def new_process(
 
 
 def require_command(command: Sequence[str]) -> None:
-    """InvalidArgument unless there is something to run."""
+    """InvalidArgument unless there is something to run, as a whole."""
     if not command:
         raise InvalidArgument("cmd is empty: give the command and its arguments")
+    for index, value in enumerate(command):
+        checks.no_nul(f"cmd[{index}]", value)
