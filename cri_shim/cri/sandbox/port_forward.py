@@ -8,6 +8,7 @@ by itself, so that a request may end before its answer begins.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -70,7 +71,9 @@ async def _connected(sandbox: Sandbox, port: int, made: ExitStack) -> socket.soc
     for family, address in _LOOPBACK:
         try:
             return await _connect(path, family, (address, port), made)
-        except (OSError, CriError) as error:
+        except OSError as error:
+            refusals.append(os.strerror(error.errno) if error.errno else "no answer")
+        except CriError as error:
             refusals.append(str(error))
     raise Unknown(
         f'failed to execute portforward in network namespace "{path or "host"}": failed to connect to '
