@@ -26,17 +26,38 @@ log = structlog.get_logger(__name__)
 TASK_PLUGIN = ("io.containerd.runtime.v2", "task")
 
 
+class IdMap(msgspec.Struct, frozen=True):
+    """Whether mounts can have their ids mapped; what isn't said can't be relied on."""
+
+    enabled: bool | None = None
+
+
+class MountExtensions(msgspec.Struct, frozen=True):
+    """What a runtime can do to mounts beyond their options."""
+
+    idmap: IdMap = IdMap()
+
+
+class LinuxFeatures(msgspec.Struct, frozen=True, rename="camel"):
+    """The Linux part."""
+
+    namespaces: list[str] = []
+    mount_extensions: MountExtensions = MountExtensions()
+
+
 class Features(msgspec.Struct, frozen=True, rename="camel"):
     """The part of a runtime's `features` document that the CRI asks about."""
 
     mount_options: list[str] = []
+    linux: LinuxFeatures = LinuxFeatures()
 
     def to_cri(self) -> cri.RuntimeHandlerFeatures:
-        """The features as the CRI spells them: what the runtime can do and cri-shim makes use of.
-
-        User namespaces are not among them yet: a pod that asks for one is refused.
-        """
-        return cri.RuntimeHandlerFeatures(recursive_read_only_mounts="rro" in self.mount_options)
+        """The features as the CRI spells them. A pod's users need a runtime that maps the ids of its volumes, too."""
+        maps_ids = bool(self.linux.mount_extensions.idmap.enabled)
+        return cri.RuntimeHandlerFeatures(
+            recursive_read_only_mounts="rro" in self.mount_options,
+            user_namespaces="user" in self.linux.namespaces and maps_ids,
+        )
 
 
 async def runtime_handlers(settings: Settings, containerd: Client) -> list[cri.RuntimeHandler]:

@@ -121,7 +121,8 @@ def user_mappings(wanted: cri.UserNamespace | None, policy: Policy) -> UserMappi
     found = UserMappings(_one_mapping("uids", wanted.uids), _one_mapping("gids", wanted.gids))
     if not policy.user_namespaces:
         raise InvalidArgument(
-            f"{USERNS}.mode is POD, but user namespaces are not supported by this version of cri-shim: use mode NODE"
+            f"{USERNS}.mode is POD, but the pod's runtime has no user namespaces with mapped mounts (see `features` of "
+            "the OCI runtime): use mode NODE, or another runtime handler"
         )
     return found
 

@@ -294,4 +294,9 @@ INTENDED = (
         "both mean the same; containerd compares the messages",
         _taken_by_us("user namespace config for sandbox is different from container"),
     ),
+    Intended(
+        "a pod with users of its own may be on the node's network",
+        "containerd 2.1 looks for the network namespace that those users own",
+        _taken_by_us("failed to pin user namespace"),
+    ),
 )

@@ -110,7 +110,7 @@ def test_a_user_namespace_that_cannot_be_is_refused_by_field(wanted: cri.UserNam
 
 
 def test_a_runtime_without_user_namespaces_refuses_and_says_so() -> None:
-    with pytest.raises(InvalidArgument, match=r"mode is POD, but user namespaces are not supported.*NODE"):
+    with pytest.raises(InvalidArgument, match=r"mode is POD, but the pod's runtime has no user namespaces.*NODE"):
         user_mappings(OWN_USERS, Policy(user_namespaces=False))
 
 

@@ -27,6 +27,7 @@ from cri_shim.cri.events import CREATED, container_event
 from cri_shim.cri.handler import choose_handler
 from cri_shim.cri.labels import container_labels
 from cri_shim.cri.snapshot import prepare_snapshot
+from cri_shim.cri.user_namespace import own_users, remap_labels
 from cri_shim.errors import InvalidArgument
 from cri_shim.observe.timeline import Timeline, step
 from cri_shim.oci import cdi
@@ -175,9 +176,9 @@ class _Creation:
 
     async def _prepare_snapshot(self) -> Sequence[mount_pb2.Mount]:
         with step("snapshot", lane="snapshot"):
-            return await prepare_snapshot(
-                self.parts, self.image, self.sandbox.runtime.snapshotter, self.id, lease=self.sandbox.id
-            )
+            snapshotter = self.sandbox.runtime.snapshotter
+            labels = await remap_labels(self.parts, snapshotter, own_users(self.config.linux))
+            return await prepare_snapshot(self.parts, self.image, snapshotter, self.id, labels, lease=self.sandbox.id)
 
     async def _spec(self, accounts: Accounts, volumes: Sequence[ImageVolume]) -> Spec:
         parts, sandbox = self.parts, self.sandbox

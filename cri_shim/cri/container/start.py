@@ -19,6 +19,7 @@ from cri_shim.cri.container.exit import watch_container
 from cri_shim.cri.container.log_file import log_file
 from cri_shim.cri.container.spec import target_pid
 from cri_shim.cri.events import STARTED, STOPPED, container_event
+from cri_shim.cri.user_namespace import own_users, task_options
 from cri_shim.errors import AlreadyExists, CriError, Unknown
 from cri_shim.observe.timeline import Timeline, step
 from cri_shim.state.container import REASON_START_ERROR, START_ERROR_EXIT_CODE
@@ -109,6 +110,7 @@ async def _create_task(parts: Parts, container: Container, io: ContainerIo, moun
             stdout=io.stdout,
             stderr=io.stderr,
             terminal=io.terminal,
+            options=task_options(container.runtime, own_users(container.metadata.config.linux), container.process.user),
             runtime_path=container.runtime.path,
         )
     except CriError as error:

@@ -36,8 +36,9 @@ from cri_shim.cri.sandbox.exit import watch_sandbox
 from cri_shim.cri.sandbox.files import make_files
 from cri_shim.cri.sandbox.spec import pause_spec
 from cri_shim.cri.snapshot import prepare_snapshot, snapshot_labels
+from cri_shim.cri.user_namespace import id_mappings, own_users, pinned_path, remap_labels
 from cri_shim.errors import CriError, InvalidArgument
-from cri_shim.linux import netns
+from cri_shim.linux import netns, userns
 from cri_shim.linux.host_view import LinuxHostView
 from cri_shim.observe.timeline import Timeline, step
 from cri_shim.oci.spec import SPEC_TYPE_URL, to_json
@@ -197,7 +198,7 @@ class _Start:
             return None
         undo.push("network namespace", lambda: netns.remove(path))
         with step("network namespace", lane="network"):
-            await netns.create(path)
+            await self._make_namespaces(path, undo)
         self.netns_made.set()
         network = self.parts.network(self.metadata.runtime_handler)
         attach = attachment(self.metadata.config, self.id, path)
@@ -207,6 +208,16 @@ class _Start:
                 return await network.add(attach)
             except CriError as error:
                 raise error.because(f'failed to setup network for sandbox "{self.id}"') from error
+
+    async def _make_namespaces(self, path: str, undo: Undo) -> None:
+        """Make the network namespace and, for a pod with users of its own, the user namespace that owns it."""
+        users = own_users(self.metadata.config.linux)
+        if users is None:
+            await netns.create(path)
+            return
+        undo.push("user namespace", lambda: remains.remove_sandbox_files(self.parts, self.id))
+        pinned = pinned_path(self.parts.paths, self.id)
+        await userns.create(pinned, path, id_mappings(users.uids), id_mappings(users.gids))
 
     async def _container(self, undo: Undo) -> None:
         """Make the sandbox container up to its created, not yet started, task."""
@@ -218,7 +229,11 @@ class _Start:
         undo.push("snapshot", lambda: remains.remove_snapshot(parts, self.runtime.snapshotter, self.id))
         undo.push("container record", lambda: remains.remove_container(parts, self.id))
         undo.push("files", lambda: remains.remove_sandbox_files(parts, self.id))
-        labels = snapshot_labels(self.metadata.config.annotations)
+        users = own_users(self.metadata.config.linux)
+        labels = {
+            **snapshot_labels(self.metadata.config.annotations),
+            **await remap_labels(parts, self.runtime.snapshotter, users),
+        }
         with step("snapshot, record, files", lane="container"):
             mounts, self.record, _ = await overlap(
                 prepare_snapshot(parts, image, self.runtime.snapshotter, self.id, labels, lease=self.id),

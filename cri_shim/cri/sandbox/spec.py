@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.cri.policy import policy_of
 from cri_shim.cri.sandbox.files import shm_path
+from cri_shim.cri.user_namespace import pinned_path
 from cri_shim.linux.host_view import LinuxHostView
 from cri_shim.oci.sandbox import SandboxSpecInput, sandbox_spec
 
@@ -27,6 +28,7 @@ def pause_spec(parts: Parts, metadata: SandboxMetadata, image: ImageRecord, hand
             image=image.config,
             image_name=parts.settings.images.pinned_images["sandbox"],
             netns_path=metadata.netns_path,
+            userns_path=pinned_path(parts.paths, metadata.id) if metadata.netns_path else "",
             shm_path=shm_path(parts.paths, metadata),
             resolv_conf_path=os.path.join(parts.paths.sandbox_root(metadata.id), "resolv.conf"),
             facts=parts.facts,
