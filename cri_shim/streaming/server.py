@@ -191,7 +191,7 @@ class StreamingServer:
         if timeout := self._settings.stream_idle_timeout:
             await transport.silent(timeout)
             log.info("a streaming session was idle for too long", seconds=timeout)
-            await transport.aclose()
+            await transport.cut()
 
 
 def _keep_alive(stream: SocketStream) -> None:

@@ -69,7 +69,8 @@ async def command_over_spdy(
     gone = anyio.Event()
 
     async def read() -> None:
-        await session.run(first)
+        await transport.reading(session.run, first)
+        session.lost()
         gone.set()
         opening.complete.set()
 

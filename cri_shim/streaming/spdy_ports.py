@@ -21,11 +21,12 @@ from cri_shim.streaming.spdy.limits import DEFAULT_LIMITS
 from cri_shim.streaming.spdy_session import SpdySession
 
 if TYPE_CHECKING:
-    from anyio.abc import ByteStream, TaskGroup
+    from anyio.abc import TaskGroup
 
     from cri_shim.api.runtime import v1 as cri
     from cri_shim.cri.remote_streams import RemoteRuntime
     from cri_shim.streaming.spdy_session import SpdyStream
+    from cri_shim.streaming.transport import Transport
 
 log = structlog.get_logger(__name__)
 
@@ -73,13 +74,18 @@ class _Pairing:
         if len(pair.streams) == 2:  # noqa: PLR2004  (a pair)
             pair.complete.set()
 
+    def lost(self) -> None:
+        """The client is gone: what is no pair will be none."""
+        for pair in self._pairs.values():
+            pair.complete.set()
+
     async def _serve(self, request_id: str, pair: _Pair, port: int) -> None:
         try:
             with anyio.move_on_after(seconds.CREATION) as waiting:
                 await pair.complete.wait()
             text = f"no data stream for request {request_id}" if waiting.cancelled_caught else ""
-            if not text:
-                text = await forward(self._runtime, self._pod, port, pair.streams["data"])
+            if data := pair.streams.get("data") if not text else None:
+                text = await forward(self._runtime, self._pod, port, data)
             with suppress(*LOST):
                 await _finish(pair, text)
         finally:
@@ -103,11 +109,13 @@ def _implied(kind: str, stream_id: int) -> str:
 
 
 async def ports_over_spdy(
-    transport: ByteStream, first: bytes, runtime: RemoteRuntime, request: cri.PortForwardRequest
+    transport: Transport, first: bytes, runtime: RemoteRuntime, request: cri.PortForwardRequest
 ) -> None:
     """Forward connections until the client is gone; `first` is what came with the request."""
     async with anyio.create_task_group() as tasks:
         pairing = _Pairing(tasks, runtime, request.pod_sandbox_id)
         session = SpdySession(transport, pairing.opened)
-        await session.run(first)
+        await transport.reading(session.run, first)
+        session.lost()
+        pairing.lost()
         tasks.cancel_scope.deadline = anyio.current_time() + seconds.PARTING

@@ -106,12 +106,14 @@ class SpdySession:
         self._gone = False
 
     async def run(self, first: bytes = b"") -> None:
-        """Read until the client is gone, or has broken the protocol; `first` is what has been read already."""
+        """Read until the client is gone, or has broken the protocol; `first` is what has been read already.
+
+        Then it is `lost`.
+        """
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._answer)
             await self._read(first)
             tasks.cancel_scope.cancel()
-        self._lost()
 
     async def close(self) -> None:
         """End all streams, and tell the client that this was all, after what was sent before."""
@@ -120,6 +122,12 @@ class SpdySession:
         self._connection.go_away()
         with suppress(*LOST):
             await self._flush()
+
+    def lost(self) -> None:
+        """The client is gone: readers come to their end, senders fail."""
+        self._gone = True
+        for stream in self._streams.values():
+            _over(stream)
 
     # For the streams
 
@@ -163,6 +171,8 @@ class SpdySession:
 
     def _queue(self, stream: SpdyStream, data: bytes) -> int:
         """How much of `data` goes out with the next write; 0 when the window is closed."""
+        if self._gone:
+            raise anyio.BrokenResourceError
         try:
             room = self._connection.room(stream.stream_id)
             if room == 0:
@@ -176,10 +186,9 @@ class SpdySession:
 
     async def _write(self) -> None:
         """Send all there is to send; whoever calls holds the transport."""
-        data = self._connection.data_to_send()
         if self._gone:
             raise anyio.BrokenResourceError
-        if data:
+        if data := self._connection.data_to_send():
             await self._transport.send(data)
 
     async def _flush(self) -> None:
@@ -245,12 +254,6 @@ class SpdySession:
 
     def _forget_if_over(self, stream_id: int) -> None:
         if not self._connection.is_open(stream_id) and (stream := self._streams.pop(stream_id, None)):
-            _over(stream)
-
-    def _lost(self) -> None:
-        """The client is gone: readers come to their end, senders fail."""
-        self._gone = True
-        for stream in self._streams.values():
             _over(stream)
 
 

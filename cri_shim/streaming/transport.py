@@ -11,7 +11,7 @@ from anyio.abc import ByteStream
 from cri_shim.streaming import seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from typing import Any
 
 
@@ -21,6 +21,7 @@ class Transport(ByteStream):
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
         self._last = anyio.current_time()
+        self._reading = anyio.CancelScope()
 
     @property
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
@@ -46,6 +47,16 @@ class Transport(ByteStream):
     async def aclose(self) -> None:
         """As of any stream."""
         await self._stream.aclose()
+
+    async def reading(self, read: Callable[[bytes], Awaitable[None]], first: bytes) -> None:
+        """Do `read`, which begins with `first`, until it ends or `cut` is called."""
+        with self._reading:
+            await read(first)
+
+    async def cut(self) -> None:
+        """Close, also where whoever reads waits for room and not for bytes."""
+        self._reading.cancel()
+        await self.aclose()
 
     async def silent(self, most: float) -> None:
         """Return once nothing has passed for `most` seconds."""

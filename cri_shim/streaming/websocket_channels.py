@@ -40,12 +40,13 @@ class ChannelSocket:
         self._signals = signals or {}
 
     async def run(self, first: bytes) -> None:
-        """Read until the client has closed or is gone; then all inboxes end."""
-        try:
-            await self._socket.run(first)
-        finally:
-            for inbox in self._inboxes.values():
-                inbox.end()
+        """Read until the client has closed or is gone; then it is `lost`."""
+        await self._socket.run(first)
+
+    def lost(self) -> None:
+        """The client is gone: readers come to their end."""
+        for inbox in self._inboxes.values():
+            inbox.end()
 
     async def send(self, channel: int, data: bytes) -> None:
         """Send on a channel."""

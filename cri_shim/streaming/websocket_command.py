@@ -50,7 +50,8 @@ async def command_over_websocket(
     gone = anyio.Event()
 
     async def read() -> None:
-        await socket.run(first)
+        await transport.reading(socket.run, first)
+        socket.lost()
         gone.set()
 
     async with anyio.create_task_group() as tasks:

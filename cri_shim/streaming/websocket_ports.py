@@ -18,6 +18,7 @@ from cri_shim.streaming.forwarding import forward
 from cri_shim.streaming.inbox import Inbox
 from cri_shim.streaming.lost import LOST
 from cri_shim.streaming.spdy_ports import ports_over_spdy
+from cri_shim.streaming.transport import Transport
 from cri_shim.streaming.websocket_channels import ChannelSocket
 from cri_shim.streaming.websocket_session import WebSocket
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from cri_shim.api.runtime import v1 as cri
     from cri_shim.cri.remote_streams import RemoteRuntime
     from cri_shim.streaming.protocols import Channels
-    from cri_shim.streaming.transport import Transport
     from cri_shim.streaming.websocket_channels import ChannelOutput
 
 
@@ -36,8 +36,8 @@ class _Tunnel(ByteStream):
         self._inbox = Inbox()
         self._socket = WebSocket(transport, self._inbox.put, text=False)
 
-    async def run(self, first: bytes) -> None:
-        await self._socket.run(first)
+    async def run(self, transport: Transport, first: bytes) -> None:
+        await transport.reading(self._socket.run, first)
         self._inbox.end()
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
@@ -60,8 +60,8 @@ async def tunnelled_ports(
     """Forward connections over SPDY in a WebSocket until the client is gone."""
     tunnel = _Tunnel(transport)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(tunnel.run, first)
-        await ports_over_spdy(tunnel, b"", runtime, request)
+        tasks.start_soon(tunnel.run, transport, first)
+        await ports_over_spdy(Transport(tunnel), b"", runtime, request)
         await tunnel.aclose()
         tasks.cancel_scope.cancel()
 
@@ -96,7 +96,8 @@ async def ports_over_channels(
     gone = anyio.Event()
 
     async def read(work: anyio.CancelScope) -> None:
-        await socket.run(first)
+        await transport.reading(socket.run, first)
+        socket.lost()
         gone.set()
         work.deadline = anyio.current_time() + seconds.PARTING
 

@@ -25,6 +25,8 @@ from tests.streaming.serving import Runtime, Served, serving
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cri_shim.cri.remote_streams import RemoteStreams
+
 pytestmark = pytest.mark.anyio
 
 BOTH = cri.ExecRequest(container_id="c", cmd=["both"], stdout=True, stderr=True)
@@ -185,6 +187,25 @@ async def test_a_silent_session_ends(anyio_backend: str) -> None:  # noqa: ARG00
             with anyio.fail_after(20):
                 assert await session.read_all() == b""
                 await session.client.gone.wait()
+
+
+async def test_a_silent_session_ends_also_when_its_client_waits_for_the_command_to_read() -> None:
+    ended = anyio.Event()
+
+    async def deaf(streams: RemoteStreams) -> int:
+        assert streams.resizes
+        with pytest.raises(anyio.EndOfStream):
+            await streams.resizes.receive()
+        ended.set()
+        return 0
+
+    async with serving(StreamingSettings(stream_idle_timeout=0.5)) as served:
+        served.runtime.commands["deaf"] = deaf
+        url = served.server.exec(cri.ExecRequest(cmd=["deaf"], stdin=True, stdout=True, tty=True))
+        async with spdy_command(url, stdin=True, tty=True) as session:
+            await session.write("stdin", bytes(200_000))
+            with anyio.fail_after(20):
+                await ended.wait()
 
 
 async def test_pings_are_answered_in_every_protocol(served: Served) -> None:

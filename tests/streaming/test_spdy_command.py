@@ -9,6 +9,7 @@ import pytest
 
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.streaming.spdy.faults import GoAwayStatus
+from cri_shim.streaming.spdy.frames import Settings, WindowUpdate
 from integration.streaming_client.spdy import SpdyCommand, spdy_client, spdy_command
 
 if TYPE_CHECKING:
@@ -63,3 +64,14 @@ async def test_a_client_that_breaks_the_protocol_is_told_and_left(served: Served
             await command.client.gone.wait()
         assert command.client.gone_away
         assert command.client.gone_away.status == GoAwayStatus.PROTOCOL_ERROR
+
+
+async def test_a_client_that_leaves_with_its_window_closed_is_not_waited_for(served: Served) -> None:
+    url = served.server.exec(cri.ExecRequest(container_id="c", cmd=["deaf"], stdout=True))
+    async with spdy_command(url, stderr=False) as command:
+        await command.client.send(Settings(((7, 100),)))
+        await command.client.send(WindowUpdate(0, 1 << 20))
+        assert await command.read()
+    with anyio.fail_after(20):
+        while served.runtime.ended != ["deaf"]:  # noqa: ASYNC110
+            await anyio.sleep(0.01)

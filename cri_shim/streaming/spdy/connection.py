@@ -104,6 +104,7 @@ class Connection:
 
     def _data(self, frame: Data) -> list[Event]:
         stream = self._streams.get(frame.stream_id)
+        self._receive_windows.arrived(frame.stream_id, len(frame.data))
         if stream is None:  # it was reset meanwhile, or never was
             self._window_updates(CONNECTION, len(frame.data))
             return self._unknown(frame.stream_id)

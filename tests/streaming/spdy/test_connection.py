@@ -202,6 +202,17 @@ def test_a_client_that_keeps_windows_may_always_send_again() -> None:
             assert room[answer.stream_id] <= INITIAL
 
 
+def test_a_client_that_overruns_its_window_is_told_no_more_of_windows() -> None:
+    peer = Peer()
+    peer.send(SynStream(1))
+    peer.send(Data(1, bytes(INITIAL)))
+    peer.server.read(1, INITIAL)
+    assert sorted(peer.answers(), key=repr) == [WindowUpdate(0, INITIAL), WindowUpdate(1, INITIAL)]
+    peer.send(Data(1, bytes(INITIAL + 1)))
+    peer.server.read(1, INITIAL + 1)
+    assert peer.answers() == []
+
+
 class TwoEnds(RuleBasedStateMachine):
     """A client and a server that do what is allowed, in any order, agree on everything and find no fault."""
 
