@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -14,12 +13,11 @@ from anyio import to_thread
 
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.cli.cri_client import CriClient, connect
+from cri_shim.cli.drawn_timelines import drawn
 from cri_shim.errors import DeadlineExceeded
-from cri_shim.observe.timeline import Timeline
-from cri_shim.observe.waterfall import render
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
 IMAGE: Final = "docker.io/library/busybox:latest"
@@ -30,7 +28,6 @@ _LOG_LINES: Final = 2
 _LOG_PATIENCE: Final = 10.0  # seconds
 _POLL: Final = 0.005
 _CLEANUP: Final = 30.0
-_WIDEST: Final = 110
 _INDENT: Final = "  "
 
 _POD: Final = cri.PodSandboxConfig(
@@ -106,7 +103,7 @@ async def _tell(pod: _Told) -> None:
     _section("Its log, as the kubelet finds it:", await _log_text(pod.log))
     ran = await runtime.exec_sync(cri.ExecSyncRequest(container_id=pod.container_id, cmd=list(_EXEC), timeout=10))
     _section(f"`{' '.join(_EXEC)}` in it:", (ran.stdout + ran.stderr).decode(errors="replace"))
-    _section("Where the time of its start went:", _waterfall(sandbox.info, container.info))
+    _section("Where the time of its start went:", drawn((sandbox.info, container.info), len(_INDENT)))
 
 
 async def _log_text(path: Path) -> str:
@@ -122,25 +119,6 @@ async def _log_text(path: Path) -> str:
 
 def _read(path: Path) -> str:
     return path.read_text() if path.exists() else ""
-
-
-def _waterfall(*infos: Mapping[str, str]) -> str:
-    """The timelines in verbose statuses, drawn; an endpoint that records none has nothing to draw."""
-    found = [Timeline.from_json(info["timeline"]) for info in infos if "timeline" in info]
-    return (
-        render(found, min(shutil.get_terminal_size().columns, _WIDEST) - len(_INDENT), _paint)
-        or "this endpoint records none\n"
-    )
-
-
-def _paint(text: str, style: str) -> str:
-    match style:
-        case "bold":
-            return click.style(text, bold=True)
-        case "dim":
-            return click.style(text, dim=True)
-        case colour:
-            return click.style(text, fg=colour)
 
 
 @contextmanager

@@ -28,6 +28,9 @@ EVENTS_DROPPED = Counter(
 )
 _UNDER_WAY = Gauge("cri_shim_rpcs_under_way", "CRI calls under way.", ["rpc"])
 
+STEP_SECONDS = Histogram(
+    "cri_shim_step_duration_seconds", "How long the steps of calls took.", ["call", "step"], buckets=_BUCKETS
+)
 PULLS = Counter("containerd_cri_sandboxed_image_pulls", "Pulls of images by their outcome.", ["status"])
 PULLS_UNDER_WAY = Gauge("containerd_cri_sandboxed_in_progress_image_pulls", "Pulls under way.")
 PULL_SECONDS = Histogram(

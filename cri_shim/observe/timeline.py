@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from cri_shim.observe.metrics import STEP_SECONDS
 from cri_shim.observe.tracing import step_span
 
 if TYPE_CHECKING:
@@ -76,3 +77,4 @@ def step(name: str, lane: str = "main") -> Iterator[None]:
             end = time.perf_counter()
             start, length = (begin - timeline.origin) * 1e3, (end - begin) * 1e3
             timeline.steps.append(Step(name, lane, round(start, 3), round(length, 3), failed))
+            STEP_SECONDS.labels(timeline.name, name).observe(end - begin)

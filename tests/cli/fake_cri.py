@@ -60,6 +60,12 @@ class Runtime(cri.RuntimeServiceBase):
     async def container_status(self, message: cri.ContainerStatusRequest) -> cri.ContainerStatusResponse:
         return cri.ContainerStatusResponse(info=self._info("CreateContainer", "snapshot"))
 
+    async def list_pod_sandbox(self, message: cri.ListPodSandboxRequest) -> cri.ListPodSandboxResponse:
+        return cri.ListPodSandboxResponse(items=[_pod("pod0", "older", 1), _pod("pod1", "hello", 2)])
+
+    async def list_containers(self, message: cri.ListContainersRequest) -> cri.ListContainersResponse:
+        return cri.ListContainersResponse(containers=[cri.Container(id="c1")])
+
     async def exec_sync(self, message: cri.ExecSyncRequest) -> cri.ExecSyncResponse:
         if self._served.exec_fails:
             return await super().exec_sync(message)  # Unimplemented
@@ -77,6 +83,11 @@ class Runtime(cri.RuntimeServiceBase):
         return (
             {"timeline": Timeline(call, steps=[Step(step, "main", 1, 2)]).to_json()} if self._served.timelines else {}
         )
+
+
+def _pod(pod_id: str, name: str, created: int) -> cri.PodSandbox:
+    metadata = cri.PodSandboxMetadata(name=name, namespace="default")
+    return cri.PodSandbox(id=pod_id, metadata=metadata, created_at=created)
 
 
 class Images(cri.ImageServiceBase):
