@@ -48,6 +48,21 @@ async def run(kubelet: Kubelet, *command: str, **fields: Any) -> str:
     return await kubelet.run(await kubelet.run_pod(), config)
 
 
+async def in_effect(speaker: CommandSession, *clients: CommandSession) -> None:
+    """Have the container answer until each client has heard it: from then on, none misses anything."""
+    async with anyio.create_task_group() as tasks:
+
+        async def ask() -> None:
+            while True:
+                await speaker.write(STDIN, b"you there\n")
+                await anyio.sleep(0.05)
+
+        tasks.start_soon(ask)
+        for client in clients:
+            await client.read_until(b"got you there\n")
+        tasks.cancel_scope.cancel()
+
+
 async def test_only_a_running_container_can_be_attached_to(kubelet: Kubelet) -> None:
     container = await kubelet.create(await kubelet.run_pod())
 
@@ -67,7 +82,7 @@ async def test_only_a_running_container_can_be_attached_to(kubelet: Kubelet) -> 
 async def test_every_client_hears_the_outputs_and_any_may_speak(kubelet: Kubelet) -> None:
     container = await run(kubelet, *ECHO)
     async with attached(kubelet, container) as one, attached(kubelet, container, stdin=False) as other:
-        await anyio.sleep(0.3)  # an attach is only known to be in effect by what it hears
+        await in_effect(one, one, other)
         await one.write(STDIN, b"hello\n")
         for client in (one, other):
             await client.read_until(b"got hello\n")
@@ -76,7 +91,7 @@ async def test_every_client_hears_the_outputs_and_any_may_speak(kubelet: Kubelet
         await again.write(STDIN, b"there\n")
         await again.read_until(b"got there\n")
     assert (await kubelet.status(container)).state == cri.ContainerState.CONTAINER_RUNNING
-    said = sorted(line.split(" ", 1)[1] for line in await kubelet.log(container))
+    said = sorted(line.split(" ", 1)[1] for line in await kubelet.log(container) if not line.endswith("you there"))
     expected = [
         f"{stream} F {verb} {word}"
         for stream, verb in (("stdout", "got"), ("stderr", "erred"))
@@ -128,11 +143,10 @@ async def test_the_end_of_input_detaches_otherwise(kubelet: Kubelet) -> None:
 
 
 async def test_a_terminal_is_resized_and_echoes(kubelet: Kubelet) -> None:
-    script = "while read line; do stty size; done"
+    script = "read line; until [ \"$(stty size)\" = '37 91' ]; do sleep 0.02; done; stty size; cat"
     container = await run(kubelet, "sh", "-c", script, tty=True)
     async with attached(kubelet, container, tty=True) as client:
         await client.resize(91, 37)
-        await anyio.sleep(0.2)  # the size and the line go different ways
         await client.write(STDIN, b"how big\n")
         assert b"how big" in await client.read_until(b"37 91\r\n")
     lines = [line.split(" ", 3)[1:] for line in await kubelet.log(container)]
@@ -158,16 +172,18 @@ async def test_what_goes_through_an_attached_container_comes_back_as_it_was(kube
 
 @pytest.mark.shim_only  # in containerd, it holds up the container, its log, and the other clients
 async def test_a_client_that_does_not_read_holds_up_nobody(kubelet: Kubelet) -> None:
-    script = "read x; head -c 60000000 /dev/zero | tr '\\\\0' 'x' | fold -w 1000; echo; echo done"
+    answering = """while read x && [ "$x" != go ]; do echo got $x; done"""
+    flooding = "head -c 60000000 /dev/zero | tr '\\0' 'x' | fold -w 1000; echo; echo done"
+    script = f"{answering}; {flooding}"
     container = await run(kubelet, "sh", "-c", script)
     async with AsyncExitStack() as clients:
         stuck = await clients.enter_async_context(attached(kubelet, container, stdin=False))
-        await anyio.sleep(0.3)
         speaker = await clients.enter_async_context(attached(kubelet, container))
+        await in_effect(speaker, stuck)
         await speaker.write(STDIN, b"go\n")
         status = await kubelet.exited(container, 60)
         assert status.exit_code == 0
         log = await kubelet.log(container)
-        assert (len(log), log[-1].endswith("F done")) == (60_000 + 1, True)
+        assert (len([line for line in log if line.endswith("x" * 1000)]), log[-1][-6:]) == (60_000, "F done")
         await stuck.read_all(STDOUT)
         assert "attach again" in (await stuck.status())["message"]
