@@ -25,7 +25,7 @@ from grpclib.const import Status
 
 from cri_shim.api.runtime import v1 as cri
 from integration.harness.assembly import RunningNode, running_node
-from integration.harness.containerd import Changes
+from integration.harness.containerd import PAUSE, Changes
 from integration.harness.own_registry import PASSWORD, REFRESH, USER, OwnRegistry, Trouble
 from integration.images.build import CERTS_D
 from integration.images.content import File, Form, Image
@@ -42,6 +42,7 @@ HOST, PORT = "own.test", 5001
 IMAGE = f"{HOST}/plain:1"
 BLOBS = "GET .*/blobs/"
 LAYER_SIZE = 3 << 20
+ARCHIVE = "/var/lib/sandbox.tar"
 STALLED_AFTER = 2  # seconds
 ACCOUNT = cri.AuthConfig(username=USER, password=PASSWORD)
 CONFIG: dict[str, object] = {"Cmd": ["x"]}
@@ -73,7 +74,10 @@ def store() -> Store:
 @pytest.fixture(scope="module")
 def pulling(endpoint: str) -> Iterator[RunningNode]:
     """A node whose pulls are given up early."""
-    changes = Changes(images={"image_pull_progress_timeout": f"{STALLED_AFTER}s"})
+    changes = Changes(
+        images={"image_pull_progress_timeout": f"{STALLED_AFTER}s"},
+        more=f"[plugins.'io.cri-shim.v1']\n  sandbox_image_archive = '{ARCHIVE}'\n",
+    )
     with running_node(shim=endpoint == "shim", peer=endpoint != "shim", changes=changes) as node:
         yield node
 
@@ -492,3 +496,32 @@ async def test_a_pull_is_seen_coming_on_a_terminal(
     assert f"{HOST}/none:1: not found" in seen.replace("\r\n", "")
     printed, seen = await to_thread.run_sync(shown, pulling, "pulls", "--once")
     assert json.loads(printed) == []
+
+
+@pytest.mark.shim_only
+@pytest.mark.parametrize("archive", ["OCI", "Docker", "missing"])
+async def test_the_sandbox_image_is_had_from_an_archive_where_one_is_named(
+    client: Kubelet, pulling: RunningNode, archive: str
+) -> None:
+    """Improvement: containerd can only pull it. What is wrong with an archive is no reason not to try that."""
+    await client.pull(PAUSE)
+    if archive != "missing":
+        pulling.containerd.ctr(
+            "images", "export", *(["--skip-manifest-json"] if archive == "OCI" else []), ARCHIVE, PAUSE
+        )
+    await client.remove_image(PAUSE)
+    daemon = pulling.registry.daemon
+    if archive != "missing":
+        await to_thread.run_sync(daemon.stop)
+    try:
+        pod = await client.run_pod()
+        image = await client.image(PAUSE)
+        assert image is not None
+        assert image.pinned
+        assert image.repo_digests
+        await client.stop_pod(pod)
+        await client.remove_pod(pod)
+    finally:
+        if archive != "missing":
+            pulling.node.path(ARCHIVE).unlink()
+            await to_thread.run_sync(daemon.start)

@@ -46,6 +46,7 @@ class ShimSettings:
     log_level: str = "info"  # trace, debug, info, warn, error
     log_format: str = "text"  # or json
     metrics_address: str = ""  # host:port of /metrics; "" serves none
+    sandbox_image_archive: str = ""  # a tar with the sandbox image, for nodes that reach no registry; "" has it pulled
     cni_plugin_timeout: Seconds = 90.0  # of one run of one plugin; the kubelet gives a pod two minutes
     shim_timeout: Seconds = 30.0  # of a stop: a containerd-shim that hasn't answered by then is killed, with its pod
     drain_exec_sync_io_timeout: Seconds = 15.0  # where the runtime table says 0; 0 here waits for ever

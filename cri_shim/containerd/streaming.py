@@ -48,6 +48,10 @@ class MessageStream:
         """Send `message`, wrapped in an Any."""
         await self._stream.send_message(typeurl.pack(message))
 
+    async def end(self) -> None:
+        """Say that nothing more will be sent."""
+        await self._stream.end()
+
 
 class Streaming:
     """The service `containerd.services.streaming.v1.Streaming`."""

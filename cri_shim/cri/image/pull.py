@@ -57,7 +57,7 @@ def pull_snapshotter(parts: Parts, image: cri.ImageSpec, pod: cri.PodSandboxConf
 async def pull(parts: Parts, wanted: Reference, auth: cri.AuthConfig | None, snapshotter: str) -> ImageRecord:
     """The image that `wanted` means, fetched anew, joining an equal pull that is under way."""
     key = ("pull", str(wanted), snapshotter, bytes(auth) if auth is not None else b"")
-    job = Wanted(wanted, auth, snapshotter, _labels(parts, wanted))
+    job = Wanted(wanted, auth, snapshotter, labels_of(parts, wanted))
     return await parts.flights.join(key, None, lambda: _pull(parts, job))
 
 
@@ -67,14 +67,15 @@ async def _pull(parts: Parts, wanted: Wanted) -> ImageRecord:
     with parts.pulls.begin(name) as progress, step("pull", lane="image"):
         await transfer(parts, wanted, progress)
         try:
-            return await _record(parts, wanted)
+            return await record(parts, wanted)
         except CriError:
             if not there_before:
                 await _forget(parts, name)
             raise
 
 
-def _labels(parts: Parts, wanted: Reference) -> dict[str, str]:
+def labels_of(parts: Parts, wanted: Reference) -> dict[str, str]:
+    """The labels of an image's names: it is the kubelet's, and perhaps not to be collected."""
     labels = {MANAGED_LABEL: MANAGED}
     for pinned in parts.settings.images.pinned_images.values():
         if pinned == str(wanted):
@@ -82,19 +83,22 @@ def _labels(parts: Parts, wanted: Reference) -> dict[str, str]:
     return labels
 
 
-async def _record(parts: Parts, wanted: Wanted) -> ImageRecord:
-    """Give the image its three names (id, tag, digest), all of them ours, unless it is of no use here."""
+async def record(parts: Parts, wanted: Wanted) -> ImageRecord:
+    """Give an image that has come its three names (id, tag, digest), all of them ours.
+
+    Raises NotFound when it isn't there, FailedPrecondition when it is of no use on this node.
+    """
     name = str(wanted.reference)
     image = await parts.containerd.images.get(name)
-    record = await parts.images.refresh(name)
-    if record is None:
+    found = await parts.images.refresh(name)
+    if found is None:
         raise NotFound(f'image "{name}" was removed while it was being pulled: pull it again')
-    check_fitness(name, record.config, parts.architecture, emulated=await to_thread.run_sync(emulates))
+    check_fitness(name, found.config, parts.architecture, emulated=await to_thread.run_sync(emulates))
     digest = wanted.reference.digest or image.target.digest
-    for one in dict.fromkeys((record.id, name, f"{wanted.reference.name}@{digest}")):
+    for one in dict.fromkeys((found.id, name, f"{wanted.reference.name}@{digest}")):
         await parts.images.name_image(images_pb2.Image(name=one, target=image.target), wanted.labels)
-        record = await parts.images.refresh(one) or record
-    return record
+        found = await parts.images.refresh(one) or found
+    return found
 
 
 async def _forget(parts: Parts, name: str) -> None:
