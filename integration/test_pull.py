@@ -28,8 +28,8 @@ from integration.harness.assembly import RunningNode, running_node
 from integration.harness.containerd import PAUSE, Changes
 from integration.harness.own_registry import PASSWORD, REFRESH, USER, OwnRegistry, Trouble
 from integration.images.build import CERTS_D
-from integration.images.content import File, Form, Image
-from integration.images.store import Store
+from integration.images.content import ARCHITECTURE, File, Form, Image, layer_tar
+from integration.images.store import Store, canonical, digest
 from integration.kubelet import Kubelet, eventually
 
 if TYPE_CHECKING:
@@ -151,6 +151,46 @@ async def test_every_form_of_an_image_is_pulled(client: Kubelet, registry: OwnRe
     found = await client.image(image_id)
     assert found is not None
     assert (found.repo_tags, found.repo_digests) == ([], [f"{HOST}/form/{form}@{digest}"])
+
+
+async def test_a_layer_in_zstd_is_pulled_and_read(client: Kubelet, registry: OwnRegistry, store: Store) -> None:
+    del registry
+    layer = layer_tar((File("data", b"in zstd"),))
+    config = {"os": "linux", "architecture": ARCHITECTURE, "rootfs": {"type": "layers", "diff_ids": [digest(layer)]}}
+    manifest = {
+        "config": store._blob("application/vnd.oci.image.config.v1+json", canonical(config)),
+        "layers": [store._blob("application/vnd.oci.image.layer.v1.tar+zstd", zstd(layer))],
+    }
+    store.tags[f"{HOST}/zstd:1"] = store._keep("application/vnd.oci.image.manifest.v1+json", manifest)["digest"]
+    assert await pull(client, f"{HOST}/zstd:1") == manifest["config"]["digest"]
+
+
+def zstd(data: bytes) -> bytes:
+    """A frame of raw blocks (RFC 8878, section 3.1.1): valid, and not smaller than what is in it."""
+    pieces = [data[start : start + (64 << 10)] for start in range(0, len(data), 64 << 10)]
+    blocks = [
+        (len(piece) << 3 | (number == len(pieces) - 1)).to_bytes(3, "little") + piece
+        for number, piece in enumerate(pieces)
+    ]
+    return b"\x28\xb5\x2f\xfd\xa0" + len(data).to_bytes(4, "little") + b"".join(blocks)
+
+
+async def test_an_image_that_is_there_and_not_unpacked_needs_no_download(
+    client: Kubelet, registry: OwnRegistry, pulling: RunningNode
+) -> None:
+    containerd = pulling.peer or pulling.containerd
+    containerd.ctr("content", "fetch", "--hosts-dir", CERTS_D, IMAGE)
+
+    async def appears() -> cri.Image | None:
+        return await client.image(IMAGE)
+
+    await eventually(appears, 20)
+    registry.requests.clear()
+    pod = await client.run_pod()
+    await client.create(pod, client.container_config(image=IMAGE))
+    assert registry.requests == []
+    await client.stop_pod(pod)
+    await client.remove_pod(pod)
 
 
 @pytest.mark.shim_only
