@@ -157,12 +157,13 @@ async def test_a_layer_in_zstd_is_pulled_and_read(client: Kubelet, registry: Own
     del registry
     layer = layer_tar((File("data", b"in zstd"),))
     config = {"os": "linux", "architecture": ARCHITECTURE, "rootfs": {"type": "layers", "diff_ids": [digest(layer)]}}
+    described = store._blob("application/vnd.oci.image.config.v1+json", canonical(config))
     manifest = {
-        "config": store._blob("application/vnd.oci.image.config.v1+json", canonical(config)),
+        "config": described,
         "layers": [store._blob("application/vnd.oci.image.layer.v1.tar+zstd", zstd(layer))],
     }
     store.tags[f"{HOST}/zstd:1"] = store._keep("application/vnd.oci.image.manifest.v1+json", manifest)["digest"]
-    assert await pull(client, f"{HOST}/zstd:1") == manifest["config"]["digest"]
+    assert await pull(client, f"{HOST}/zstd:1") == described["digest"]
 
 
 def zstd(data: bytes) -> bytes:
