@@ -47,6 +47,7 @@ from cri_shim.state.images import ImageStore
 from cri_shim.state.names import NameIndex
 from cri_shim.state.overlap import settle
 from cri_shim.state.paths import Paths
+from cri_shim.state.selinux_levels import SelinuxLevels
 from cri_shim.state.store import Store
 from cri_shim.stats.collector import Collector
 from cri_shim.stats.hierarchy import Hierarchies
@@ -57,8 +58,9 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from cri_shim.config.runtime_settings import CniSettings
+    from cri_shim.config.runtime_settings import CniSettings, RuntimeSettings
     from cri_shim.config.settings import Settings
+    from cri_shim.oci.selinux import Contexts
     from cri_shim.state.container import Container
     from cri_shim.state.sandbox import Sandbox
 
@@ -70,13 +72,14 @@ _PAUSES = (0.05, 2.0)  # seconds: the first, the longest
 async def serve(settings: Settings, *, ready: Callable[[], None] | None = None) -> None:
     """Serve the CRI until cancelled; `ready` is called once calls are answered.
 
-    Raises FailedPrecondition when containerd is too old or lacks a service, or SELinux is asked for where there is one,
-    AlreadyExists when another server answers on the socket, InvalidArgument for settings that can't be met.
+    Raises FailedPrecondition when containerd is too old or lacks a service, or SELinux is asked for and its policy has
+    no labels for containers, AlreadyExists when another server answers on the socket, InvalidArgument for settings that
+    can't be met.
     """
     started = time.monotonic()
-    selinux.check(wanted=settings.runtime.enable_selinux, there=await to_thread.run_sync(selinux.enabled))
+    confinement = await to_thread.run_sync(_selinux, settings.runtime)
     async with Client(settings.containerd.address) as containerd, anyio.create_task_group() as tasks:
-        parts = await _build(settings, containerd, tasks)
+        parts = await _build(settings, containerd, tasks, confinement)
         streaming = StreamingServer(settings.streaming, NodeRuntime(parts))
         async with (
             serving_metrics(settings.shim.metrics_address),
@@ -110,7 +113,15 @@ async def _releasing_streams(parts: Parts) -> AsyncIterator[None]:
             await settle([container.io.release() for container in parts.containers if container.io is not None])
 
 
-async def _build(settings: Settings, containerd: Client, tasks: TaskGroup) -> Parts:
+def _selinux(runtime: RuntimeSettings) -> tuple[Contexts | None, SelinuxLevels]:
+    """The policy's contexts for containers, None without SELinux, and the levels of which nobody holds one yet."""
+    contexts = selinux.contexts_in_use(wanted=runtime.enable_selinux, there=selinux.enabled())
+    return contexts, SelinuxLevels(runtime.selinux_category_range if runtime.enable_selinux else 0)
+
+
+async def _build(
+    settings: Settings, containerd: Client, tasks: TaskGroup, confinement: tuple[Contexts | None, SelinuxLevels]
+) -> Parts:
     paths = Paths(root=settings.cri_root, state=settings.cri_state)
     await to_thread.run_sync(_make_directories, paths)
     await to_thread.run_sync(write_hosts, paths.registry_hosts, settings.images.registry)
@@ -132,6 +143,8 @@ async def _build(settings: Settings, containerd: Client, tasks: TaskGroup) -> Pa
         containers=containers,
         sandbox_names=NameIndex(),
         container_names=NameIndex(),
+        selinux=confinement[0],
+        selinux_levels=confinement[1],
         images=ImageStore(containerd, architecture),
         pulls=Pulls(),
         snapshot_usage=SnapshotUsage(containerd, settings),

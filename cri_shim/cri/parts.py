@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cri_shim.events.monitor import ContainerdHealth
     from cri_shim.linux.cdi import CdiSpecs
     from cri_shim.oci.facts import NodeFacts
+    from cri_shim.oci.selinux import Contexts
     from cri_shim.oci.spec import Spec
     from cri_shim.state.container import Container
     from cri_shim.state.flights import Flights
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from cri_shim.state.names import NameIndex
     from cri_shim.state.paths import Paths
     from cri_shim.state.sandbox import Sandbox
+    from cri_shim.state.selinux_levels import SelinuxLevels
     from cri_shim.state.store import Store
     from cri_shim.stats.collector import Collector
 
@@ -48,6 +50,8 @@ class Parts:
     containers: Store[Container]
     sandbox_names: NameIndex
     container_names: NameIndex
+    selinux: Contexts | None  # the policy's, for containers; None without SELinux
+    selinux_levels: SelinuxLevels
     images: ImageStore
     pulls: Pulls
     snapshot_usage: SnapshotUsage

@@ -8,7 +8,8 @@ import shutil
 import stat
 from typing import Final
 
-_LABEL: Final = "security.selinux"  # of the place, and not of the content
+from cri_shim.linux import selinux
+
 _UNSUPPORTED: Final = (errno.ENOTSUP, errno.ENODATA)
 _SPECIAL: Final = (stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK)
 
@@ -61,7 +62,7 @@ def _copy_attributes(source: str, target: str, status: os.stat_result) -> None:
 def _copy_extended(source: str, target: str) -> None:
     """File capabilities and whatever else there is, as far as the target's file system has the like."""
     for name in os.listxattr(source, follow_symlinks=False):
-        if name == _LABEL:
+        if name == selinux.ATTRIBUTE:  # of the place, and not of the content
             continue
         try:
             os.setxattr(target, name, os.getxattr(source, name, follow_symlinks=False), follow_symlinks=False)

@@ -7,7 +7,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
-from cri_shim.linux import apparmor
+from cri_shim.linux import apparmor, selinux
 from cri_shim.linux.files import read_regular
 from cri_shim.linux.mounts import covering, mountinfo
 from cri_shim.oci.apparmor import DEFAULT_PROFILE
@@ -41,6 +41,10 @@ class LinuxHostView:
         if found.propagation.shared:
             return HostMount(found.target, Propagation.SHARED)
         return HostMount(found.target, Propagation.SLAVE if found.propagation.slave else Propagation.PRIVATE)
+
+    def relabel(self, real_path: str, label: str) -> None:
+        """Give the path, and all below it, an SELinux label. Raises OSError, with EPERM for what is the node's own."""
+        selinux.relabel(real_path, label)
 
     def devices(self, path: str) -> list[HostDevice]:
         """The device at `path`, or all devices below the directory. Raises OSError, with ENODEV for anything else."""

@@ -61,10 +61,11 @@ def _where(mount: cri.Mount) -> str:
     return f"config.mounts: the mount at {mount.container_path!r}"
 
 
-def bind(mount: cri.Mount, host: HostView) -> Mount:
-    """The bind mount. A source that isn't there is made, as a directory.
+def bind(mount: cri.Mount, host: HostView, mount_label: str = "") -> Mount:
+    """The bind mount. A source that isn't there is made, as a directory; one to be relabelled gets `mount_label`.
 
-    Raises InvalidArgument for a source that can't be had, or that is on a mount whose propagation doesn't do.
+    Raises InvalidArgument for a source that can't be had or relabelled, or that is on a mount whose propagation doesn't
+    do.
     """
     try:
         source = host.real_path(mount.host_path)
@@ -73,6 +74,8 @@ def bind(mount: cri.Mount, host: HostView) -> Mount:
         raise InvalidArgument(
             f"{_where(mount)}: its host_path {mount.host_path!r} can't be had: {error.strerror or error}"
         ) from error
+    if mount.selinux_relabel and mount_label:
+        _relabel(mount, source, mount_label, host)
     access = "rro" if mount.recursive_read_only else "ro" if mount.readonly else "rw"
     return Mount(
         mount.container_path,
@@ -82,6 +85,17 @@ def bind(mount: cri.Mount, host: HostView) -> Mount:
         uid_mappings=id_mappings(mount.uid_mappings),
         gid_mappings=id_mappings(mount.gid_mappings),
     )
+
+
+def _relabel(mount: cri.Mount, source: str, label: str, host: HostView) -> None:
+    """Make the source this container's, and those's of the same level: there is no sharing with others in the CRI."""
+    try:
+        host.relabel(source, label)
+    except OSError as error:
+        raise InvalidArgument(
+            f"{_where(mount)} asks for selinux_relabel: {error.filename or source!r} can't have the label {label!r}: "
+            f"{error.strerror or error}"
+        ) from error
 
 
 def _check_propagation(mount: cri.Mount, source: str, host: HostView) -> None:

@@ -22,7 +22,6 @@ from cri_shim.oci import (
     process,
     resources,
     seccomp,
-    selinux,
     users,
 )
 from cri_shim.oci.annotations import container_annotations, passed_through
@@ -44,11 +43,10 @@ __all__ = ["ContainerSpecInput", "PodFiles", "container_spec", "volume_mount"]
 def container_spec(given: ContainerSpecInput) -> Spec:
     """The spec. Asks `given.host`, so it may block: call it in a thread.
 
-    Raises InvalidArgument for a config that can't be met; a mount's missing source may have been made by then, nothing
-    else.
+    Raises InvalidArgument for a config that can't be met; a mount's missing source may have been made by then, or one
+    relabelled, nothing else.
     """
     _check_privileged(given)
-    selinux.check_options(given.context.selinux_options)
     mappings = user_mappings(given.options.userns_options, given.policy)
     check_same_users(given.sandbox_options.userns_options, given.options.userns_options)
     wanted = wanted_mounts(given)
@@ -105,7 +103,7 @@ def _process(base: Process, given: ContainerSpecInput) -> Process:
         apparmor_profile=apparmor.profile(context, given.policy, given.facts, given.host)
         or ("" if context.privileged else base.apparmor_profile),
         oom_score_adj=_oom_score_adj(base, given),
-        selinux_label="",
+        selinux_label=given.labels.run,
     )
 
 
@@ -152,7 +150,7 @@ def _linux(base: Linux, run: Process, mappings: UserMappings | None, given: Cont
         uid_mappings=[*base.uid_mappings, *(mappings.uids if mappings else ())],
         gid_mappings=[*base.gid_mappings, *(mappings.gids if mappings else ())],
         seccomp=_seccomp(base, run, given),
-        mount_label="",
+        mount_label=given.labels.mount,
     )
 
 

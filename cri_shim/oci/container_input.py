@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime import v1 as cri
+from cri_shim.oci.selinux import NO_LABELS, Labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +56,7 @@ class ContainerSpecInput:
     volumes: Sequence[cri.Mount] = ()
     target_pid: int = 0
     cdi: Sequence[ContainerEdits] = ()
+    labels: Labels = NO_LABELS
 
     @cached_property
     def linux(self) -> cri.LinuxContainerConfig:

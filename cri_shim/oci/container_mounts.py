@@ -38,7 +38,7 @@ def _pod_files(given: ContainerSpecInput) -> list[cri.Mount]:
     places = (("/etc/hostname", files.hostname), ("/etc/hosts", files.hosts), ("/etc/resolv.conf", files.resolv_conf))
     found = [_own(place, path, given, readonly=readonly) for place, path in places if path]
     if files.shm:  # a tmpfs, which kernels before 6.3 can't map ids of; it is empty at first, so that none need it
-        found.append(cri.Mount(container_path=SHM, host_path=files.shm))
+        found.append(cri.Mount(container_path=SHM, host_path=files.shm, selinux_relabel=files.shm != SHM))
     return found
 
 
@@ -49,6 +49,7 @@ def _own(container_path: str, host_path: str, given: ContainerSpecInput, *, read
         container_path=container_path,
         host_path=host_path,
         readonly=readonly,
+        selinux_relabel=True,
         uid_mappings=users.uids if users else [],
         gid_mappings=users.gids if users else [],
     )
@@ -64,5 +65,5 @@ def container_mounts(
     own_cgroup = any(namespace.type == "cgroup" for namespace in namespaces)
     options = () if own_cgroup else given.facts.cgroup_mount_options
     kernel.append(mounts.cgroup_mount(options, writable=given.policy.cgroup_writable))
-    found = mounts.merged(kernel, wanted, given.host)
+    found = mounts.merged(kernel, wanted, given.host, given.labels.mount)
     return mounts.writable_kernel(found) if given.context.privileged else found

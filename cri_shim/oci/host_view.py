@@ -49,6 +49,9 @@ class HostView(Protocol):
     def mount_of(self, real_path: str) -> HostMount:
         """The mount that the path is on. Raises OSError."""
 
+    def relabel(self, real_path: str, label: str) -> None:
+        """Give the path, and all below it, an SELinux label. Raises OSError, with EPERM for what is the node's own."""
+
     def devices(self, path: str) -> list[HostDevice]:
         """The device at `path`, or all devices below the directory. Raises OSError, with ENODEV for anything else."""
 

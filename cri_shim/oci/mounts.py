@@ -33,11 +33,13 @@ def chosen(wanted: Sequence[cri.Mount], extra: Iterable[cri.Mount]) -> list[cri.
     return sorted(found, key=lambda mount: clean(mount.container_path).count("/"))
 
 
-def merged(defaults: Iterable[Mount], mounts: Sequence[cri.Mount], host: HostView) -> list[Mount]:
+def merged(
+    defaults: Iterable[Mount], mounts: Sequence[cri.Mount], host: HostView, mount_label: str = ""
+) -> list[Mount]:
     """The default mounts that nothing takes the place of, then `mounts`. Raises what `bind_mount.bind` does."""
     places = {clean(mount.container_path) for mount in mounts}
     kept = [mount for mount in defaults if not _replaced(clean(mount.destination), places)]
-    return kept + [bind_mount.bind(mount, host) for mount in mounts]
+    return kept + [bind_mount.bind(mount, host, mount_label) for mount in mounts]
 
 
 def _replaced(destination: str, places: set[str]) -> bool:

@@ -54,6 +54,7 @@ class SandboxSpecInput:
     host: HostView
     accounts: users.Accounts = field(default_factory=users.Accounts)
     userns_path: str = ""
+    labels: selinux.Labels = selinux.NO_LABELS
 
     @cached_property
     def linux(self) -> cri.LinuxPodSandboxConfig:
@@ -92,7 +93,6 @@ def sandbox_spec(given: SandboxSpecInput) -> Spec:
 
     Raises InvalidArgument for a config that can't be met, before anything is made.
     """
-    selinux.check_options(given.context.selinux_options)
     mappings = user_mappings(given.options.userns_options, given.policy)
     return Spec(
         process=_process(given),
@@ -120,6 +120,7 @@ def _process(given: SandboxSpecInput) -> Process:
         cwd=image.working_dir or "/",
         user=users.pause_user(wanted, context.supplemental_groups, given.accounts),
         oom_score_adj=oom_score.oom_score_adj(oom_score.PAUSE, given.policy, given.facts),
+        selinux_label=given.labels.run,
     )
 
 
@@ -149,4 +150,5 @@ def _linux(mappings: UserMappings | None, given: SandboxSpecInput) -> Linux:
         gid_mappings=mappings.gids if mappings else [],
         resources=resources,
         seccomp=seccomp.profile(given.context, defaults.CAPABILITIES, given.policy, given.facts, given.host),
+        mount_label=given.labels.mount,
     )

@@ -70,6 +70,7 @@ class Container:
     status: ContainerStatus
     runtime: RuntimeChoice
     process: Process  # of its OCI spec: the user for status, and what an exec starts from
+    mount_label: str = ""  # of its OCI spec: the SELinux label of its root file system
     io: ContainerIo | None = None
     timeline: Timeline | None = None
     removing: bool = False

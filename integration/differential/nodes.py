@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cri_shim.linux import cgroups
+from cri_shim.linux import cgroups, selinux
 from integration.differential.case import PLAIN, TURNED
 from integration.harness.assembly import running_node
 from integration.harness.containerd import Changes
@@ -235,6 +235,7 @@ _TURNED: Final[dict[str, Any]] = {
     "disable_hugetlb_controller": False,
     "netns_mounts_under_state_dir": True,
     "ignore_image_defined_volumes": True,
+    **({} if selinux.enabled() else {"enable_selinux": True}),  # levels are drawn by lot
 }
 
 

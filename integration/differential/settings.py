@@ -30,6 +30,7 @@ CASES = (
     case("on the node's network", pod=ON_NODE),
     case("a filter where none is asked for", pod=ON_NODE),
     case("no filter", Context(seccomp=UNCONFINED), pod=ON_NODE),
+    case("a label", Context(selinux_options=cri.SeLinuxOption(type="spc_t", level="s0:c1,c2")), pod=ON_NODE),
     case("a device for a user", Context(run_as_user=number(7)), pod=ON_NODE, devices=[device("/dev/x")]),
     case(
         "a device for a user and a group",

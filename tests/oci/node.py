@@ -51,12 +51,18 @@ class FakeHost:
     apparmor: frozenset[str] | None = frozenset({"cri-containerd.apparmor.d"})
     broken: frozenset[str] = frozenset()
     asked: list[str] = field(default_factory=list)
+    labels: dict[str, str] = field(default_factory=dict)
 
     def real_path(self, path: str) -> str:
         self.asked.append(path)
         if path in self.broken:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
         return self.links.get(path, path)
+
+    def relabel(self, real_path: str, label: str) -> None:
+        if real_path in self.broken:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), real_path)
+        self.labels[real_path] = label
 
     def mount_of(self, real_path: str) -> HostMount:
         return self.mounts.get(real_path, PRIVATE)

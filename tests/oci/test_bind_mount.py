@@ -127,3 +127,23 @@ def test_a_runtime_without_recursive_read_only_is_told_as_the_kubelet_looks_for_
 )
 def test_the_root_propagates_what_its_mounts_need(base: str, wanted: list[cri.MountPropagation], expected: str) -> None:
     assert rootfs_propagation(base, [mount(propagation=item) for item in wanted]) == expected
+
+
+LABEL = "system_u:object_r:container_file_t:s0:c1,c2"
+
+
+def test_a_source_is_relabelled_where_asked_and_there_is_a_label() -> None:
+    host = FakeHost(links={"/srv/data": "/disk1/data"})
+    bind(mount(), host, LABEL)
+    bind(mount(selinux_relabel=True), host)
+    assert host.labels == {}
+    bind(mount(selinux_relabel=True), host, LABEL)
+    assert host.labels == {"/disk1/data": LABEL}
+
+
+def test_a_source_that_must_keep_its_label_is_refused() -> None:
+    host = FakeHost(links={"/srv/data": "/usr"}, broken=frozenset({"/usr"}))
+    with pytest.raises(
+        InvalidArgument, match=r"mount at '/data' asks for selinux_relabel: '/usr' can't have the label"
+    ):
+        bind(mount(selinux_relabel=True), host, LABEL)

@@ -14,6 +14,7 @@ from cri_shim.oci.devices import ALL_ALLOWED
 from cri_shim.oci.image import ImageConfig, ImageProcess
 from cri_shim.oci.linux_spec import Device, DeviceRule, IdMapping, Linux, Namespace, Resources, Seccomp
 from cri_shim.oci.policy import Policy
+from cri_shim.oci.selinux import Labels
 from cri_shim.oci.spec import Capabilities, Hook, Hooks, Mount, Process, Rlimit, Root, Spec, User, from_json, to_json
 from cri_shim.oci.users import Accounts
 from tests.oci.node import FACTS, OWN_USERS, POD_CONFIG, FakeHost, container_input, device, facts, pod_config
@@ -265,6 +266,10 @@ class TestBaseSpec:
         assert (process(spec).selinux_label, linux(spec).mount_label) == ("", "")
         assert [mount.destination for mount in spec.mounts][:2] == ["/base", "/sys/fs/cgroup"]
 
+    def test_the_labels_are_the_ones_given(self) -> None:
+        spec = self.spec(labels=Labels(process="u:r:t:s0", mount="u:object_r:f:s0", run="u:r:vm:s0"))
+        assert (process(spec).selinux_label, linux(spec).mount_label) == ("u:r:vm:s0", "u:object_r:f:s0")
+
     def test_the_request_overrides_it(self) -> None:
         context = Context(
             seccomp=cri.SecurityProfile(),
@@ -300,7 +305,6 @@ class TestBaseSpec:
             "supplemental_groups_policy 5 is unknown",
         ),
         (Context(run_as_username="nobody"), "run_as_username names 'nobody'"),
-        (Context(selinux_options=cri.SeLinuxOption(level="x")), "selinux_options.level"),
         (Context(seccomp=cri.SecurityProfile(localhost_ref="x")), "security_context.seccomp.localhost_ref"),
         (Context(apparmor=cri.SecurityProfile()), "security_context.apparmor"),
     ],

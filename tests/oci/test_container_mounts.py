@@ -9,6 +9,7 @@ from cri_shim.oci.container_mounts import container_mounts, wanted_mounts
 from cri_shim.oci.defaults import default_mounts
 from cri_shim.oci.linux_spec import Namespace
 from cri_shim.oci.policy import Policy
+from cri_shim.oci.selinux import Labels
 from cri_shim.oci.spec import Mount
 from tests.oci.node import FILES, NODE, OWN_USERS, FakeHost, container_input, facts, pod_config
 
@@ -52,6 +53,18 @@ def test_a_volume_of_the_image_gives_way_to_a_mount_of_the_request() -> None:
     volumes = [volume_mount("/vol/1", "/data/"), volume_mount("/vol/2", "/cache")]
     found = wanted_mounts(container_input(config, files=PodFiles(), volumes=volumes))
     assert [(mount.container_path, mount.host_path) for mount in found] == [("/data", "/srv"), ("/cache", "/vol/2")]
+
+
+def test_the_pods_files_and_volumes_are_relabelled_but_never_the_nodes_shared_memory() -> None:
+    labels = Labels(mount="u:object_r:f:s0:c1,c2")
+    volumes = [volume_mount("/vol", "/var/lib/db")]
+    host, node_ipc = FakeHost(), FakeHost()
+    given = container_input(volumes=volumes, labels=labels, host=host)
+    container_mounts([], [], wanted_mounts(given), given)
+    assert host.labels == dict.fromkeys([*vars(FILES).values(), "/vol"], labels.mount)
+    given = container_input(files=PodFiles(shm="/dev/shm"), labels=labels, host=node_ipc)
+    container_mounts([], [], wanted_mounts(given), given)
+    assert node_ipc.labels == {}
 
 
 def test_a_mount_of_an_image_is_made_from_where_it_was_mounted() -> None:

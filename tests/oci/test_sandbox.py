@@ -12,6 +12,7 @@ from cri_shim.oci.image import ImageConfig, ImageProcess
 from cri_shim.oci.linux_spec import IdMapping, Linux, Namespace
 from cri_shim.oci.policy import Policy
 from cri_shim.oci.sandbox import sandbox_spec
+from cri_shim.oci.selinux import Labels
 from cri_shim.oci.spec import Mount, Process, Root, Spec, User, to_json
 from cri_shim.oci.users import Accounts
 from tests.oci.node import NODE, OWN_USERS, pod_config, sandbox_input
@@ -121,7 +122,6 @@ def test_the_user_is_the_requests_before_the_images() -> None:
     "context",
     [
         cri.LinuxSandboxSecurityContext(run_as_group=cri.Int64Value(value=7)),
-        cri.LinuxSandboxSecurityContext(selinux_options=cri.SeLinuxOption(level="x")),
         cri.LinuxSandboxSecurityContext(
             namespace_options=cri.NamespaceOption(userns_options=cri.UserNamespace(mode=cri.NamespaceMode.POD))
         ),
@@ -130,3 +130,10 @@ def test_the_user_is_the_requests_before_the_images() -> None:
 def test_what_cannot_be_is_refused(context: cri.LinuxSandboxSecurityContext) -> None:
     with pytest.raises(InvalidArgument, match=r"config.linux.security_context"):
         sandbox_spec(sandbox_input(pod_config(context)))
+
+
+def test_the_labels_are_the_ones_given() -> None:
+    spec = sandbox_spec(sandbox_input(labels=Labels(process="u:r:t:s0", mount="u:object_r:f:s0", run="")))
+    assert spec.process is not None
+    assert spec.linux is not None
+    assert (spec.process.selinux_label, spec.linux.mount_label) == ("", "u:object_r:f:s0")

@@ -11,7 +11,7 @@ from cri_shim.cri.container.image_mounts import check_image_mounts
 from cri_shim.cri.container.stop_signal import oci_name
 from cri_shim.cri.labels import check_labels
 from cri_shim.errors import InvalidArgument
-from cri_shim.oci import checks, namespaces
+from cri_shim.oci import checks, namespaces, selinux
 from cri_shim.oci.resource_checks import check_resources
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def check_config(config: cri.ContainerConfig) -> None:
     context = config.linux.security_context if config.linux else None
     if context is not None and context.namespace_options is not None:
         namespaces.check_container_options(context.namespace_options)
+    selinux.check_options(context.selinux_options if context is not None else None)
 
 
 def _check_envs(envs: Sequence[cri.KeyValue]) -> None:

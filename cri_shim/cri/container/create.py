@@ -26,6 +26,7 @@ from cri_shim.cri.container.volumes import image_volumes, populate
 from cri_shim.cri.events import CREATED, container_event
 from cri_shim.cri.handler import choose_handler
 from cri_shim.cri.labels import container_labels
+from cri_shim.cri.selinux import labels_of
 from cri_shim.cri.snapshot import prepare_snapshot
 from cri_shim.cri.user_namespace import own_users, remap_labels
 from cri_shim.errors import InvalidArgument
@@ -163,7 +164,7 @@ class _Creation:
                 accounts = await parts.accounts.of(runtime.snapshotter, self.image.chain_id, mounts)
                 await to_thread.run_sync(populate, volumes, mounts, parts.paths)
         spec = await self._spec(accounts, volumes)
-        self.metadata = self._completed_metadata(spec)
+        self.metadata = self._completed_metadata()
         status = ContainerStatus(created_at=time.time_ns(), resources=resources_of(spec))
         with step("record, files"):
             io, _, _ = await overlap(
@@ -184,7 +185,12 @@ class _Creation:
         parts, sandbox = self.parts, self.sandbox
         handler = choose_handler(parts.settings, sandbox.metadata.config, sandbox.metadata.runtime_handler)
         with step("OCI spec"):
-            return await workload_spec(parts, sandbox, self.metadata, self.pod, self.image, handler, accounts, volumes)
+            linux, label = self.config.linux, sandbox.metadata.process_label
+            labels = labels_of(parts, self.id, linux.security_context if linux is not None else None, handler, label)
+            self.metadata = replace(self.metadata, process_label=labels.process)
+            return await workload_spec(
+                parts, sandbox, self.metadata, self.pod, self.image, handler, accounts, volumes, labels
+            )
 
     def _publish(self, spec: Spec, status: ContainerStatus, io: ContainerIo) -> None:
         container = Container(
@@ -192,6 +198,7 @@ class _Creation:
             status=status,
             runtime=self.sandbox.runtime,
             process=spec.process or Process(),
+            mount_label=spec.linux.mount_label if spec.linux else "",
             io=io,
             timeline=self.timeline,
         )
@@ -203,8 +210,9 @@ class _Creation:
 
         async def release() -> None:
             self.parts.container_names.release(self.id)
+            self.parts.selinux_levels.release(self.id)
 
-        undo.push("name", release)
+        undo.push("name, level", release)
 
     def _make_files(self, status: ContainerStatus) -> ContainerIo:
         """Make the container's directories, checkpoint and FIFOs. Blocks."""
@@ -214,7 +222,7 @@ class _Creation:
         os.makedirs(state, 0o755, exist_ok=True)
         return ContainerIo.create(state, self.id, stdin=self.config.stdin, terminal=self.config.tty)
 
-    def _completed_metadata(self, spec: Spec) -> ContainerMetadata:
+    def _completed_metadata(self) -> ContainerMetadata:
         return ContainerMetadata(
             id=self.id,
             name=self.metadata.name,
@@ -223,7 +231,7 @@ class _Creation:
             image_ref=self.image.id,
             log_path=self.metadata.log_path,
             stop_signal=oci_name(self.config.stop_signal) or self.image.config.process.stop_signal,
-            process_label=spec.process.selinux_label if spec.process else "",
+            process_label=self.metadata.process_label,
         )
 
     def _record(self, spec: Spec) -> containers_pb2.Container:

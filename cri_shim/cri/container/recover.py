@@ -20,6 +20,7 @@ from cri_shim.cri.container.exit import watch_container
 from cri_shim.cri.container.log_file import log_file
 from cri_shim.cri.container.oom import was_oom_killed
 from cri_shim.cri.handler import stored_runtime
+from cri_shim.cri.selinux import hold_again
 from cri_shim.errors import CriError, DataLoss, NotFound
 from cri_shim.oci.spec import Process, Spec, from_json
 from cri_shim.state import checkpoint
@@ -37,11 +38,13 @@ log = structlog.get_logger(__name__)
 async def recover_container(parts: Parts, record: ContainerRecord, task: task_pb2.Process | None) -> None:
     """Make the container of `record` again, and watch it if it runs. DataLoss for a record that can't be read."""
     metadata = ContainerMetadata.from_any(record.extensions[CONTAINER_EXTENSION])
+    spec = from_json(record.spec.value, Spec)
     container = Container(
         metadata=metadata,
         status=await _stored_status(parts, record),
         runtime=stored_runtime(parts.settings, _handler_of(parts, metadata), record, None),
-        process=_process(record),
+        process=spec.process or Process(),
+        mount_label=spec.linux.mount_label if spec.linux else "",
     )
     try:
         await _reconcile(parts, container, task)
@@ -49,6 +52,7 @@ async def recover_container(parts: Parts, record: ContainerRecord, task: task_pb
         log.error("container of unknown state", container=container.id, error=str(error))
         container.update_status(unknown=True)
     parts.container_names.reserve(metadata.name, metadata.id)
+    hold_again(parts, metadata.id, metadata.process_label)
     parts.containers.add(container)
     await to_thread.run_sync(checkpoint.write, parts.paths.container_root(container.id), container.status)
     if container.running:
@@ -60,10 +64,6 @@ async def recover_container(parts: Parts, record: ContainerRecord, task: task_pb
 def _handler_of(parts: Parts, metadata: ContainerMetadata) -> str:
     sandbox = parts.sandboxes.get(metadata.sandbox_id)
     return sandbox.metadata.runtime_handler if sandbox is not None else ""
-
-
-def _process(record: ContainerRecord) -> Process:
-    return from_json(record.spec.value, Spec).process or Process()
 
 
 async def _stored_status(parts: Parts, record: ContainerRecord) -> ContainerStatus:

@@ -39,6 +39,7 @@ async def _remove(parts: Parts, container: Container) -> None:
             container.removing = False
         parts.containers.remove(container)
         parts.container_names.release(container.id)
+        parts.selinux_levels.release(container.id)
         container_event(parts, container, DELETED)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cri_shim.config.settings import RuntimeHandler
     from cri_shim.cri.container.volumes import ImageVolume
     from cri_shim.cri.parts import Parts
+    from cri_shim.oci.selinux import Labels
     from cri_shim.oci.spec import Spec
     from cri_shim.oci.users import Accounts
     from cri_shim.state.images import ImageRecord
@@ -39,6 +40,7 @@ async def workload_spec(
     handler: RuntimeHandler,
     accounts: Accounts,
     volumes: Sequence[ImageVolume],
+    labels: Labels,
 ) -> Spec:
     """The spec. Raises InvalidArgument for a config that can't be met."""
     config = metadata.config
@@ -59,6 +61,7 @@ async def workload_spec(
         facts=parts.facts,
         policy=policy_of(parts, handler),
         cdi=await to_thread.run_sync(parts.cdi.edits, devices) if devices else (),
+        labels=labels,
         host=LinuxHostView(in_user_namespace=parts.facts.in_user_namespace),
     )
     return await to_thread.run_sync(container_spec, given)

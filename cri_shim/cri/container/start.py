@@ -19,6 +19,7 @@ from cri_shim.cri.container.exit import watch_container
 from cri_shim.cri.container.log_file import log_file
 from cri_shim.cri.container.spec import target_pid
 from cri_shim.cri.events import STARTED, STOPPED, container_event
+from cri_shim.cri.selinux import with_context
 from cri_shim.cri.user_namespace import own_users, task_options
 from cri_shim.errors import AlreadyExists, CriError, Unknown
 from cri_shim.observe.timeline import Timeline, step
@@ -83,7 +84,8 @@ async def _start_task(parts: Parts, container: Container) -> None:
     if io is None:
         raise Unknown(f"container {container.id} has no FIFOs: remove it and create it anew")
     with step("mounts"):
-        mounts = await parts.containerd.snapshots.mounts(container.runtime.snapshotter, container.id)
+        made = await parts.containerd.snapshots.mounts(container.runtime.snapshotter, container.id)
+        mounts = with_context(made, container.mount_label)
     io.start(log_file(parts, container))
     with step("task create (runtime)"):
         try:

@@ -16,6 +16,7 @@ from cri_shim.api.containerd.types.task import task_pb2
 from cri_shim.cri import remains
 from cri_shim.cri.handler import stored_runtime
 from cri_shim.cri.sandbox.exit import watch_sandbox
+from cri_shim.cri.selinux import hold_again
 from cri_shim.errors import CriError
 from cri_shim.linux import netns
 from cri_shim.state.metadata import (
@@ -84,6 +85,7 @@ async def _add_sandbox(
     if metadata.netns_path:
         sandbox.network_down = not await to_thread.run_sync(netns.is_netns, metadata.netns_path)
     parts.sandbox_names.reserve(metadata.name, metadata.id)
+    hold_again(parts, metadata.id, metadata.process_label)
     parts.sandboxes.add(sandbox)
     if running:
         watch_sandbox(parts, sandbox)

@@ -46,4 +46,5 @@ async def _remove(parts: Parts, sandbox: Sandbox) -> None:
         await remains.remove_record(parts, sandbox.id)
         parts.sandboxes.remove(sandbox)
         parts.sandbox_names.release(sandbox.id)
+        parts.selinux_levels.release(sandbox.id)
         sandbox_event(parts, sandbox, DELETED)

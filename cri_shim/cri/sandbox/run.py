@@ -35,6 +35,7 @@ from cri_shim.cri.sandbox.check import check_pod
 from cri_shim.cri.sandbox.exit import watch_sandbox
 from cri_shim.cri.sandbox.files import make_files
 from cri_shim.cri.sandbox.spec import pause_spec
+from cri_shim.cri.selinux import labels_of, with_context
 from cri_shim.cri.snapshot import prepare_snapshot, snapshot_labels
 from cri_shim.cri.user_namespace import id_mappings, own_users, pinned_path, remap_labels
 from cri_shim.errors import CriError, InvalidArgument
@@ -166,8 +167,9 @@ class _Start:
 
         async def release() -> None:
             self.parts.sandbox_names.release(self.id)
+            self.parts.selinux_levels.release(self.id)
 
-        undo.push("name", release, unless_left=True)
+        undo.push("name, level", release, unless_left=True)
 
     async def _write_ahead(self, undo: Undo) -> None:
         """Make the sandbox record durable, from where on recovery knows what to look for, and the pod's lease."""
@@ -224,24 +226,26 @@ class _Start:
         parts = self.parts
         with step("image", lane="container"):
             image = await ensure_sandbox_image(parts, self.metadata.config)
-        spec = pause_spec(parts, self.metadata, image, self.handler)
-        self.metadata = replace(self.metadata, process_label=spec.process.selinux_label if spec.process else "")
+        linux = self.metadata.config.linux
+        labels = labels_of(parts, self.id, linux.security_context if linux is not None else None, self.handler)
+        self.metadata = replace(self.metadata, process_label=labels.process)
+        spec = pause_spec(parts, self.metadata, image, self.handler, labels)
         undo.push("snapshot", lambda: remains.remove_snapshot(parts, self.runtime.snapshotter, self.id))
         undo.push("container record", lambda: remains.remove_container(parts, self.id))
         undo.push("files", lambda: remains.remove_sandbox_files(parts, self.id))
-        users = own_users(self.metadata.config.linux)
-        labels = {
+        users = own_users(linux)
+        snapshot = {
             **snapshot_labels(self.metadata.config.annotations),
             **await remap_labels(parts, self.runtime.snapshotter, users),
         }
         with step("snapshot, record, files", lane="container"):
             mounts, self.record, _ = await overlap(
-                prepare_snapshot(parts, image, self.runtime.snapshotter, self.id, labels, lease=self.id),
+                prepare_snapshot(parts, image, self.runtime.snapshotter, self.id, snapshot, lease=self.id),
                 parts.containerd.containers.create(self._container_record(image, spec)),
                 to_thread.run_sync(make_files, parts.paths, self.metadata, parts.facts.hostname),
             )
         await self.netns_made.wait()
-        await self._create_task(undo, mounts)
+        await self._create_task(undo, with_context(mounts, labels.mount))
 
     def _container_record(self, image: ImageRecord, spec: Spec) -> containers_pb2.Container:
         labels = container_labels(self.metadata.config.labels, image.config.process.labels or {}, KIND_SANDBOX)

@@ -14,12 +14,15 @@ from cri_shim.oci.sandbox import SandboxSpecInput, sandbox_spec
 if TYPE_CHECKING:
     from cri_shim.config.settings import RuntimeHandler
     from cri_shim.cri.parts import Parts
+    from cri_shim.oci.selinux import Labels
     from cri_shim.oci.spec import Spec
     from cri_shim.state.images import ImageRecord
     from cri_shim.state.metadata import SandboxMetadata
 
 
-def pause_spec(parts: Parts, metadata: SandboxMetadata, image: ImageRecord, handler: RuntimeHandler) -> Spec:
+def pause_spec(
+    parts: Parts, metadata: SandboxMetadata, image: ImageRecord, handler: RuntimeHandler, labels: Labels
+) -> Spec:
     """The spec; reads a Localhost seccomp profile, so it may block: call it in a thread when there may be one."""
     return sandbox_spec(
         SandboxSpecInput(
@@ -33,6 +36,7 @@ def pause_spec(parts: Parts, metadata: SandboxMetadata, image: ImageRecord, hand
             resolv_conf_path=os.path.join(parts.paths.sandbox_root(metadata.id), "resolv.conf"),
             facts=parts.facts,
             policy=policy_of(parts, handler),
+            labels=labels,
             host=LinuxHostView(in_user_namespace=parts.facts.in_user_namespace),
         )
     )

@@ -11,12 +11,16 @@ from cri_shim.cri.container.check import check_config
 from cri_shim.errors import InvalidArgument
 
 OPTIONS = "config.linux.security_context.namespace_options"
+SELINUX = "config.linux.security_context.selinux_options"
 Mode = cri.NamespaceMode
 
 
 def options(**fields: Any) -> dict[str, Any]:
-    context = cri.LinuxContainerSecurityContext(namespace_options=cri.NamespaceOption(**fields))
-    return {"linux": cri.LinuxContainerConfig(security_context=context)}
+    return secured(namespace_options=cri.NamespaceOption(**fields))
+
+
+def secured(**fields: Any) -> dict[str, Any]:
+    return {"linux": cri.LinuxContainerConfig(security_context=cri.LinuxContainerSecurityContext(**fields))}
 
 
 @pytest.mark.parametrize(
@@ -32,6 +36,8 @@ def options(**fields: Any) -> dict[str, Any]:
         ({"envs": [cri.KeyValue("A\0", b"x")]}, "config.envs[0].key", r"'A\x00'", "NUL"),
         ({"envs": [cri.KeyValue("A", b"x\0y")]}, "config.envs[0].value", "'A'", "NUL"),
         ({"labels": {"k" * 4097: ""}}, "config.labels['kkk", "4097 bytes", "at most 4096"),
+        (secured(selinux_options=cri.SeLinuxOption(level="x")), f"{SELINUX}.level", "'x'", "like s0"),
+        (secured(selinux_options=cri.SeLinuxOption(type='a",b="')), f"{SELINUX}.type", """'a",b="'""", "letters"),
         ({"stop_signal": 999}, "config.stop_signal", "999", "its enum"),
         (options(pid=9), f"{OPTIONS}.pid", "9", "POD or CONTAINER or NODE or TARGET"),
         (options(pid=Mode.TARGET), f"{OPTIONS}.target_id", "empty", "a running container"),
