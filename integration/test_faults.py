@@ -5,7 +5,6 @@ After each, nothing may be left once the kubelet has cleaned up: the leak check 
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -84,9 +83,13 @@ async def each_call(
     for number in range(MOST_CALLS):
         one = fault(number)
         faulty.faults.arm(one)
-        with suppress(GRPCError, StreamTerminatedError, OSError):
+        problem = ""
+        try:
             await work(kubelet)
+        except (GRPCError, StreamTerminatedError, OSError) as error:
+            problem = str(error)
         faulty.faults.arm(None)
+        assert one.hit or not problem, f"failed without a fault, before call {number}: {problem}"
         if one.hit:
             hit.append(one.hit)
             await to_thread.run_sync(one.done.wait, SOON)
