@@ -224,7 +224,7 @@ class _Listener:
 
     async def oom(self, container_id: str) -> None:
         container = self.parts.containers.get(container_id)
-        if container is not None:
+        if container is not None and not container.removing:  # a checkpoint would make its directory anew
             await checkpointed(self.parts, container, reason=REASON_OOM_KILLED)
 
     async def resync(self) -> None:

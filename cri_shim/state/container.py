@@ -76,6 +76,7 @@ class Container:
     removing: bool = False
     stop_signal_sent: bool = False
     lock: anyio.Lock = field(default_factory=anyio.Lock)
+    checkpoint_lock: anyio.Lock = field(default_factory=anyio.Lock)  # taken last, for one write
     exited: anyio.Event = field(default_factory=anyio.Event)  # set when the exit is in the status
     _item: bytes | None = None
 
