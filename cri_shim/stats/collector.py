@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 RUNC = "io.containerd.runc.v2"
 """The runtime (runc, crun) whose containers' processes are the node's own."""
 
+_CGROUP, _NETWORK, _METRICS = "its cgroup", "its network", "its runtime's metrics"  # what can fail
+
 _SHARE = 20  # a round may take one part in so many of a CPU
 _SHORTEST_WINDOW = 0.5  # of the period: a rate over less time is left out
 
@@ -126,9 +128,9 @@ class Collector:
             except NotFound:  # it has ended meanwhile
                 self._groups.pop((target.id, target.pid), None)
             except (CriError, OSError) as error:
-                self._complain(target.id, "its cgroup", error)
+                self._complain(target.id, _CGROUP, error)
             else:
-                self._failing.discard((target.id, "its cgroup"))
+                self._failing.discard((target.id, _CGROUP))
         return found, time.thread_time() - begin
 
     def _look_at_one(self, target: _Target) -> Reading:
@@ -140,10 +142,12 @@ class Collector:
     def _interfaces(self, target: _Target) -> tuple[Interface, ...]:
         """A pod's interfaces; none while its network is being taken down."""
         try:
-            return interfaces(target.pid, target.netns_path)
+            found = interfaces(target.pid, target.netns_path)
         except (CriError, OSError) as error:
-            self._complain(target.id, "its network", error)
+            self._complain(target.id, _NETWORK, error)
             return ()
+        self._failing.discard((target.id, _NETWORK))
+        return found
 
     def _complain(self, about: str, part: str, error: Exception) -> None:
         """Log a failure once, not each second."""
@@ -165,10 +169,19 @@ class Collector:
             return {}
         try:
             metrics = await self._tasks.metrics(*(f"id=={each}" for each in ids))
-            return {metric.id: sample_of(metric) for metric in metrics}
         except CriError as error:
-            log.warning("usage not told this time", containers=len(ids), error=str(error))
+            for each in ids:
+                self._complain(each, _METRICS, error)
             return {}
+        found = {}
+        for metric in metrics:
+            try:
+                found[metric.id] = sample_of(metric)
+            except CriError as error:  # of one runtime; another's are as good as ever
+                self._complain(metric.id, _METRICS, error)
+            else:
+                self._failing.discard((metric.id, _METRICS))
+        return found
 
     def _rated(self, reading: Reading, before: Reading | None) -> Reading:
         """`reading` with its rate against the one before, or against that one's base where it came too soon after."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from google.protobuf import any_pb2
 from structlog.testing import capture_logs
 
 from cri_shim.api.cgroups.cgroup2.stats import metrics_pb2 as v2
@@ -42,12 +43,14 @@ class Tasks:
     metrics_of: dict[str, v2.Metrics] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     gone: bool = False
+    odd: str = ""  # whose metrics are of a kind that nobody knows
 
     async def metrics(self, *filters: str) -> list[Metric]:
         self.asked.extend(filters)
         if self.gone:
             raise Unavailable("containerd is not there")
-        return [Metric(id=each, data=typeurl.pack(metrics)) for each, metrics in self.metrics_of.items()]
+        found = [Metric(id=each, data=typeurl.pack(metrics)) for each, metrics in self.metrics_of.items()]
+        return [Metric(id=self.odd, data=any_pb2.Any(type_url="odd.Metrics")), *found] if self.odd else found
 
 
 @dataclass
@@ -181,6 +184,19 @@ async def test_a_containerd_that_is_gone_takes_no_other_reading_away(node):
     await collector.look([one, vm])
     assert collector.of(one) is not None
     assert collector.of(vm) is None
+
+
+async def test_a_runtime_whose_metrics_are_odd_takes_no_others_away_and_is_told_of_once(node):
+    collector = node.collector()
+    odd, vm = node.container("odd", runtime="io.containerd.odd.v1"), node.container("vm", runtime=KATA)
+    node.tasks.odd = "odd"
+    node.tasks.metrics_of["vm"] = v2.Metrics(cpu=v2.CPUStat(usage_usec=7))
+    with capture_logs() as logs:
+        for _ in range(3):
+            await collector.look([odd, vm])
+    assert collector.of(vm).sample.cpu.usage == 7000
+    assert collector.of(odd) is None
+    assert [(entry["id"], entry["of"]) for entry in logs] == [("odd", "its runtime's metrics")]
 
 
 async def test_a_pod_without_a_cgroup_of_its_own_is_the_sum_of_its_containers(node):
