@@ -223,15 +223,10 @@ class _Creation:
         return ContainerIo.create(state, self.id, stdin=self.config.stdin, terminal=self.config.tty)
 
     def _completed_metadata(self) -> ContainerMetadata:
-        return ContainerMetadata(
-            id=self.id,
-            name=self.metadata.name,
-            sandbox_id=self.metadata.sandbox_id,
-            config=self.config,
+        return replace(
+            self.metadata,
             image_ref=self.image.id,
-            log_path=self.metadata.log_path,
             stop_signal=oci_name(self.config.stop_signal) or self.image.config.process.stop_signal,
-            process_label=self.metadata.process_label,
         )
 
     def _record(self, spec: Spec) -> containers_pb2.Container:

@@ -135,6 +135,7 @@ async def _mount(parts: Parts, sandbox: Sandbox, image: ImageRecord, target: str
         mounts = await prepare_snapshot(parts, image, snapshotter, target, labels, lease=sandbox.id)
         volatile = parts.facts.kernel >= _VOLATILE_KERNEL
         await to_thread.run_sync(lambda: _mount_all(mounts, target, volatile=volatile))
+        sandbox.require_ready()  # what is mounted after a stop has looked would stay
     except BaseException:
         with anyio.move_on_after(CLEANUP_SECONDS, shield=True):
             await _remove(parts, sandbox, target)
