@@ -11,7 +11,8 @@ from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.internal import api_implementation
 from google.protobuf.message import DecodeError
 
-from cri_shim.api.runtime import v1 as cri
+import cri_shim.api.runtime.v1  # noqa: F401  (its messages come into the pool with it)
+from cri_shim.api.message_pool import default_message_pool
 from cri_shim.codec.schema import Label, fields_of
 from tests.codec import everything
 from tests.contracts.descriptors import project_descriptors
@@ -28,9 +29,7 @@ def named(full: str) -> Any:
     return message_factory.GetMessageClass(_pool.FindMessageTypeByName(full))
 
 
-CLASSES: dict[type, Any] = {
-    cls: named(url.partition("/")[2]) for url, cls in cri.default_message_pool.url_to_type.items()
-}
+CLASSES: dict[type, Any] = {cls: named(url.partition("/")[2]) for url, cls in default_message_pool.url_to_type.items()}
 CLASSES[everything.Everything] = named(f"{everything.PACKAGE}.Everything")
 UNPACKED = named(f"{everything.PACKAGE}.unpacked.Everything")
 
@@ -45,7 +44,7 @@ def parsed(cls: type, data: bytes) -> Any | None:
 
 def canonical(message: Any) -> bytes:
     """Bytes that are the same for equal messages, maps and NaNs included."""
-    return message.SerializeToString(deterministic=True)
+    return bytes(message.SerializeToString(deterministic=True))
 
 
 def from_ours(message: Any, into: Any = None) -> Any:
