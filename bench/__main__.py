@@ -26,11 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
 PULLED = "docker.io/test/big:latest"
-UNITS = {
-    "log throughput": MEGABYTES_PER_SECOND,
-    "idle CPU, lists each second": "% core",
-    "idle RSS": "MiB",
-}
 
 
 @dataclass(frozen=True)
@@ -43,10 +38,11 @@ class Plan:
     listed: int
     log_megabytes: int
     idle_seconds: float
+    idle_pods: int
 
 
-FULL = Plan(rounds=15, at_once=(10, 30), at_once_rounds=3, listed=300, log_megabytes=100, idle_seconds=20)
-QUICK = Plan(rounds=3, at_once=(10,), at_once_rounds=1, listed=50, log_megabytes=20, idle_seconds=3)
+FULL = Plan(rounds=15, at_once=(10, 30), at_once_rounds=3, listed=300, log_megabytes=100, idle_seconds=20, idle_pods=30)
+QUICK = Plan(rounds=3, at_once=(10,), at_once_rounds=1, listed=50, log_megabytes=20, idle_seconds=3, idle_pods=5)
 
 
 async def interleaved(ends: Sequence[Endpoint], rounds: int, work: Callable[[Endpoint], Awaitable[None]]) -> None:
@@ -76,6 +72,7 @@ async def run(plan: Plan) -> list[Row]:
         await interleaved(ends, 1, lambda end: works.long_list(end, plan.listed, 20))
         await interleaved(ends, plan.at_once_rounds, lambda end: works.log_throughput(end, plan.log_megabytes))
         await interleaved(ends, 1, lambda end: works.idle(end, plan.idle_seconds))
+        await interleaved(ends, 1, lambda end: works.idle_with_pods(end, plan.idle_pods, plan.idle_seconds))
     return rows(ours, peer)
 
 
@@ -88,9 +85,11 @@ def rows(ours: Endpoint, peer: Endpoint) -> list[Row]:
 
 
 def _unit(work: str) -> str:
-    if work.startswith("server RSS"):
+    if work.startswith(("server RSS", "idle RSS")):
         return "MiB"
-    return UNITS.get(work, MILLISECONDS)
+    if work.startswith("idle CPU"):
+        return "% core"
+    return MEGABYTES_PER_SECOND if work == "log throughput" else MILLISECONDS
 
 
 def main() -> None:

@@ -78,7 +78,8 @@ def pod_config(endpoint: Endpoint, *, host_network: bool = False) -> cri.PodSand
         log_directory=f"{endpoint.log_root}/{name}",
         labels={"app": "bench"},
         linux=cri.LinuxPodSandboxConfig(
-            security_context=cri.LinuxSandboxSecurityContext(namespace_options=cri.NamespaceOption(network=mode))
+            cgroup_parent="/bench",  # the kubelet always gives one, and the plugin has no stats of a pod without
+            security_context=cri.LinuxSandboxSecurityContext(namespace_options=cri.NamespaceOption(network=mode)),
         ),
     )
 

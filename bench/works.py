@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from typing import TYPE_CHECKING
 
@@ -170,10 +171,30 @@ async def log_throughput(end: Endpoint, megabytes: int) -> None:
 
 async def idle(end: Endpoint, seconds: float) -> None:
     """What the server uses while a kubelet only lists, once a second, as PLEG does."""
+    end.record("idle CPU, lists each second", await _polled(end, seconds))
+    end.record("idle RSS", end.rss_mebibytes())
+
+
+async def idle_with_pods(end: Endpoint, count: int, seconds: float) -> None:
+    """What the server uses while `count` pods sleep and a kubelet lists each second and reads stats each 10 s."""
+    sandboxes = [await start_pod(end, SLEEP) for _ in range(count)]
+    end.record(f"idle CPU with {count} pods, lists and stats", await _polled(end, seconds, stats_every=10))
+    end.record(f"idle RSS with {count} pods", end.rss_mebibytes())
+    for sandbox_id in sandboxes:
+        await end.runtime.stop_pod_sandbox(cri.StopPodSandboxRequest(pod_sandbox_id=sandbox_id))
+        await end.runtime.remove_pod_sandbox(cri.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id))
+
+
+async def _polled(end: Endpoint, seconds: float, stats_every: int = 0) -> float:
+    """The share of a core, in percent, that the server takes of lists each second, and stats every so many."""
     cpu, begin = end.cpu_seconds(), time.perf_counter()
-    while time.perf_counter() - begin < seconds:
+    for second in itertools.count():
+        await anyio.sleep(max(0, begin + second - time.perf_counter()))
+        if second >= seconds:
+            break
         await end.runtime.list_pod_sandbox(cri.ListPodSandboxRequest())
         await end.runtime.list_containers(cri.ListContainersRequest())
-        await anyio.sleep(1)
-    end.record("idle CPU, lists each second", (end.cpu_seconds() - cpu) / (time.perf_counter() - begin) * 100)
-    end.record("idle RSS", end.rss_mebibytes())
+        if stats_every and second % stats_every == 0:
+            await end.runtime.list_pod_sandbox_stats(cri.ListPodSandboxStatsRequest())
+            await end.runtime.list_container_stats(cri.ListContainerStatsRequest())
+    return (end.cpu_seconds() - cpu) / (time.perf_counter() - begin) * 100
