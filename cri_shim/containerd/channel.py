@@ -11,7 +11,7 @@ the call that was to undo it has found nothing; and a task's Create leaves the s
 no call leads to.
 
 Source: gRPC over HTTP/2 (PROTOCOL-HTTP2.md); the `containerd-namespace` and `containerd-lease` headers are those of
-containerd's Go client.
+containerd's Go client. `traceparent` (W3C Trace Context) goes along where spans are made.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 
 from cri_shim.containerd.backoff import doubling
 from cri_shim.errors import DeadlineExceeded, Internal, Unavailable, from_status
+from cri_shim.observe import tracing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -133,7 +134,7 @@ class Channel:
 
         Leaving the block waits for containerd's status; an exception, or a cancellation, ends the call there as well.
         """
-        metadata = (*self._headers, ("containerd-lease", lease)) if lease else self._headers
+        metadata = (*self._headers, *tracing.outgoing(), *((("containerd-lease", lease),) if lease else ()))
         stream = method.open(timeout=timeout and max(timeout, _SHORTEST_SECONDS), metadata=metadata)
         with self._translated(stream, method.name, timeout):
             async with stream:

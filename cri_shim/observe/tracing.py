@@ -105,6 +105,19 @@ def _server_span(tracer: Tracer, route: str, metadata: Mapping[str, Any]) -> Abs
     )
 
 
+def outgoing() -> tuple[tuple[str, str], ...]:
+    """The headers by which a call that we make continues the trace of the span that it is made in; none without one."""
+    return () if _tracer is None else _headers()
+
+
+def _headers() -> tuple[tuple[str, str], ...]:
+    from opentelemetry.propagate import inject  # noqa: PLC0415  (optional)
+
+    carrier: dict[str, str] = {}
+    inject(carrier)
+    return tuple(carrier.items())
+
+
 def call_is_about(fields: Mapping[str, str]) -> None:
     """Give the call's span the ids and names of its log lines."""
     if _tracer is not None:

@@ -10,6 +10,8 @@ import pytest
 from google.protobuf.empty_pb2 import Empty
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import get_current_span
 
 from cri_shim import errors
 from cri_shim.api.containerd.services.containers.v1.containers_pb2 import (
@@ -22,6 +24,7 @@ from cri_shim.api.containerd.services.version.v1.version_pb2 import VersionRespo
 from cri_shim.api.containerd.types.event_pb2 import Envelope
 from cri_shim.containerd import Client
 from cri_shim.containerd.tasks import Exit
+from cri_shim.observe import tracing
 
 pytestmark = pytest.mark.anyio
 
@@ -44,6 +47,29 @@ async def test_each_call_names_its_namespace_and_no_lease_of_its_own(fake, clien
     assert (await client.containers.get("c")).id == "c"
     assert seen[0]["containerd-namespace"] == "k8s.io"
     assert "containerd-lease" not in seen[0]
+
+
+async def test_a_call_continues_the_trace_that_it_is_made_in(fake, client):
+    seen = []
+
+    async def get(stream):
+        await stream.recv_message()
+        seen.append(dict(stream.metadata))
+        await stream.send_message(GetContainerResponse(container=Container(id="c")))
+
+    fake.answers["Get"] = get
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    tracing.set_tracer(TracerProvider().get_tracer("test"))
+    try:
+        await client.containers.get("c")
+        with tracing.call_span("/runtime.v1.RuntimeService/A", {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}):
+            ours = get_current_span().get_span_context()
+            await client.containers.get("c")
+    finally:
+        tracing.set_tracer(None)
+    await client.containers.get("c")
+    assert seen[1]["traceparent"] == f"00-{trace}-{ours.span_id:016x}-01"
+    assert "traceparent" not in seen[0] | seen[2]
 
 
 async def test_a_lease_goes_out_as_a_header(fake, client):
