@@ -142,6 +142,31 @@ async def test_no_event_is_lost_or_doubled_by_many_at_once_and_a_restart_of_cont
         assert len(ids) == 12
 
 
+async def test_sixty_lives_are_told_to_all_who_listen_each_event_once_and_in_order(kubelet: Kubelet) -> None:
+    """Each container is gone as soon as it has ended, as in a node full of jobs."""
+    ids: list[str] = []
+
+    async with listening(kubelet, 2) as listeners:
+        pod = await kubelet.run_pod()
+
+        async def lives(worker: int) -> None:
+            for number in range(10):
+                config = kubelet.container_config(["true"], name=f"short-{worker}-{number}")
+                container = await kubelet.run(pod, config)
+                ids.append(container)
+                await kubelet.exited(container)
+                await kubelet.remove(container)
+
+        async with anyio.create_task_group() as tasks:
+            for worker in range(6):
+                tasks.start_soon(lives, worker)
+        for listener in listeners:
+            for container in ids:
+                await listener.until(container, DELETED)
+                assert listener.of(container) == life(container)
+    assert len(set(ids)) == 60
+
+
 @pytest.mark.shim_only  # containerd's plugin tells only of containers that have run
 async def test_a_container_that_could_not_start_has_stopped(kubelet: Kubelet) -> None:
     async with listening(kubelet) as (listener,):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from cri_shim.errors import ResourceExhausted
@@ -43,6 +44,35 @@ async def test_every_subscriber_gets_every_event_in_order():
             for event in numbered(1, 2, 3):
                 events.publish(event)
         assert taken == {"one": numbered(1, 2, 3), "other": numbered(1, 2, 3)}
+
+
+async def test_five_hundred_lives_reach_every_subscriber_whole_and_in_order():
+    events, lives, kinds = begun(), 500, 4
+    seen: list[list[bytes]] = [[], [], []]
+
+    async def collect(mine):
+        async with aclosing(events.listen()) as source:
+            mine += await take(source, lives * kinds)
+
+    async def live(number):
+        for kind in range(kinds):
+            events.publish(b"%d.%d" % (number, kind))
+            await anyio.lowlevel.checkpoint()
+
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as listeners:
+            for mine in seen:
+                listeners.start_soon(collect, mine)
+            await anyio.wait_all_tasks_blocked()
+            for first in range(0, lives, 50):  # at once: fewer events than a queue holds
+                async with anyio.create_task_group() as tasks:
+                    for number in range(first, first + 50):
+                        tasks.start_soon(live, number)
+                await anyio.wait_all_tasks_blocked()  # all is read
+    assert seen[0] == seen[1] == seen[2]
+    for number in range(lives):
+        mine = [event for event in seen[0] if event.startswith(b"%d." % number)]
+        assert mine == [b"%d.%d" % (number, kind) for kind in range(kinds)]
 
 
 async def test_what_happened_while_nobody_listened_goes_to_the_first_who_does():
