@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import shutil
 import tarfile
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,36 @@ async def test_an_archive_has_all_that_the_container_was(kubelet: Kubelet, runni
     assert content["container.log"].endswith(b"stdout F hello\n")
     with tarfile.open(fileobj=io.BytesIO(gzip.decompress(content["rootfs-diff.tar"]))) as layer:
         assert layer.extractfile("written").read() == b"data\n"  # type: ignore[union-attr]
+
+
+@pytest.mark.shim_only  # containerd's plugin has no CheckpointPod
+async def test_a_pod_is_checkpointed_as_a_whole_and_goes_on(kubelet: Kubelet, running: RunningNode) -> None:
+    if running.node.run(["criu", "check"], check=False).returncode:
+        pytest.skip("this machine's kernel can't be used by CRIU")
+    pod = await kubelet.run_pod()
+    containers = {name: await kubelet.run(pod, kubelet.container_config(COMMAND, name=name)) for name in ("one", "two")}
+    await kubelet.create(pod, kubelet.container_config(COMMAND, name="waiting"))
+    request = cri.CheckpointPodRequest(pod_sandbox_id=pod.id, output_path="/tmp/pod")
+    await kubelet.runtime.checkpoint_pod(request)
+    for container in containers.values():
+        assert (await kubelet.status(container)).state == cri.ContainerState.CONTAINER_RUNNING
+    directory = running.node.path("/tmp/pod")
+    assert {path.name for path in directory.iterdir()} == {"one.tar", "two.tar", "pod.json"}
+    description = json.loads((directory / "pod.json").read_bytes())
+    assert {one["archive"]: one["id"] for one in description["containers"]} == {
+        f"{name}.tar": container for name, container in containers.items()
+    }
+    for name, container in containers.items():
+        with tarfile.open(directory / f"{name}.tar") as archive:
+            assert json.load(archive.extractfile("config.dump"))["id"] == container  # type: ignore[arg-type]
+            assert "checkpoint/inventory.img" in archive.getnames()
+    with pytest.raises(GRPCError, match="not empty") as failure:
+        await kubelet.runtime.checkpoint_pod(request)
+    assert failure.value.status is Status.FAILED_PRECONDITION
+    shutil.rmtree(directory)
+    with pytest.raises(GRPCError, match="can't be restored") as failure:
+        await kubelet.runtime.restore_pod(cri.RestorePodRequest(checkpoint_path="/tmp/pod", config=pod.config))
+    assert failure.value.status is Status.FAILED_PRECONDITION
 
 
 async def test_what_can_not_be_checkpointed_is_refused(kubelet: Kubelet) -> None:

@@ -61,6 +61,11 @@ class Flights:
             )
         return cast("T", await self._wait(flight))
 
+    async def landed(self, key: Hashable) -> None:
+        """Return when nothing is in flight for `key`: what was cancelled has undone itself."""
+        while (flight := self._flights.get(key)) is not None:
+            await flight.done.wait()
+
     async def _wait(self, flight: _Flight) -> Any:
         flight.waiters += 1
         try:

@@ -59,26 +59,38 @@ async def checkpoint_container(
     container = parts.containers.find(request.container_id)
     if not os.path.isabs(request.location):
         raise InvalidArgument(f"location {request.location!r}: give the absolute path of the archive to write")
-    _require_criu(parts, container)
+    require_criu(parts, f"container {container.id}")
     if not container.running:
         state = container.status.state.name
         raise Unknown(f"container {container.id} is in {state} state: only a running one can be checkpointed")
-    await parts.flights.join(
-        f"checkpoint of container {container.id}",
-        request,
-        lambda: _checkpoint(parts, container, request.location, float(request.timeout) or None),
-    )
+    await checkpoint_to(parts, container, request.location, float(request.timeout) or None)
     return cri.CheckpointContainerResponse()
 
 
-def _require_criu(parts: Parts, container: Container) -> None:
+async def checkpoint_to(parts: Parts, container: Container, location: str, seconds: float | None = None) -> None:
+    """Write the archive of a running container to `location`, joining an equal request; None for no deadline.
+
+    Cancelled, it leaves its flight (`flight_of`) to undo itself.
+    """
+    await parts.flights.join(
+        flight_of(container),
+        (location, seconds),
+        lambda: _checkpoint(parts, container, location, seconds),
+    )
+
+
+def flight_of(container: Container) -> str:
+    """The key of the one checkpoint of `container` that may be under way."""
+    return f"checkpoint of container {container.id}"
+
+
+def require_criu(parts: Parts, subject: str) -> None:
+    """Raise FailedPrecondition where `subject` can't be checkpointed on this node, saying why."""
     if not parts.settings.runtime.enable_criu:
-        raise FailedPrecondition(
-            f"container {container.id} can't be checkpointed: enable_criu is false in this node's configuration"
-        )
+        raise FailedPrecondition(f"{subject} can't be checkpointed: enable_criu is false in this node's configuration")
     if shutil.which("criu") is None:
         raise FailedPrecondition(
-            f"container {container.id} can't be checkpointed: there is no criu on this node (PATH is "
+            f"{subject} can't be checkpointed: there is no criu on this node (PATH is "
             f"{os.environ.get('PATH', '')}): install CRIU 3.16 or later"
         )
 
@@ -140,8 +152,8 @@ async def _documents(parts: Parts, container: Container) -> Mapping[str, bytes]:
         "rootfsImageRef": status.image_ref,
         "rootfsImageName": image,
         "runtime": container.runtime.name,
-        "createdTime": _rfc3339(container.status.created_at),
-        "checkpointedTime": _rfc3339(time.time_ns()),
+        "createdTime": rfc3339(container.status.created_at),
+        "checkpointedTime": rfc3339(time.time_ns()),
         "restoredTime": NEVER,
         "restored": False,
     }
@@ -153,7 +165,8 @@ async def _documents(parts: Parts, container: Container) -> Mapping[str, bytes]:
     }
 
 
-def _rfc3339(nanoseconds: int) -> str:
+def rfc3339(nanoseconds: int) -> str:
+    """The time so many nanoseconds after the epoch, as Go writes it."""
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
 

@@ -96,4 +96,4 @@ def test_an_archive_replaces_an_older_one_as_a_whole_and_a_failed_one_leaves_not
     [(0, "1970-01-01T00:00:00.000000000Z"), (1_795_490_464_480_888_808, "2026-11-24T03:21:04.480888808Z")],
 )
 def test_times_are_written_as_go_reads_them(nanoseconds, text):
-    assert checkpoint._rfc3339(nanoseconds) == text
+    assert checkpoint.rfc3339(nanoseconds) == text
