@@ -9,12 +9,15 @@ from cri_shim.api.runtime import v1 as cri
 from cri_shim.cri import remains
 from cri_shim.cri.container.stop import end_container
 from cri_shim.cri.events import DELETED, container_event
+from cri_shim.cri.kill import ended
 from cri_shim.errors import NotFound
 from cri_shim.state.overlap import settle
 
 if TYPE_CHECKING:
     from cri_shim.cri.parts import Parts
     from cri_shim.state.container import Container
+
+EXIT_SECONDS = 10.0  # for an exit to be recorded; a disk that takes longer keeps nothing from being removed
 
 
 async def remove_container(parts: Parts, request: cri.RemoveContainerRequest) -> cri.RemoveContainerResponse:
@@ -27,6 +30,8 @@ async def remove_container(parts: Parts, request: cri.RemoveContainerRequest) ->
 async def remove(parts: Parts, container: Container) -> None:
     """Remove `container`, joining a removal of it that is under way."""
     await end_container(parts, container)
+    if container.status.finished_at:  # seen by clients before it is on disk and told of: both must precede the removal
+        await ended(container.exited, EXIT_SECONDS)
     await parts.flights.join(f"removal of container {container.id}", None, lambda: _remove(parts, container))
 
 
