@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime import v1 as cri
+from cri_shim.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 PORT_START = "net.ipv4.ip_unprivileged_port_start"
 PING_RANGE = "net.ipv4.ping_group_range"
 EVERYBODY = "0 2147483647"
+_IPC = frozenset(
+    f"kernel.{name}" for name in ("msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced")
+)
+_UTS = frozenset({"kernel.domainname"})
 
 
 def sysctls(
@@ -32,3 +37,20 @@ def sysctls(
     if policy.enable_unprivileged_icmp and not own_users and not facts.in_user_namespace:
         found.setdefault(PING_RANGE, EVERYBODY)
     return found
+
+
+def check_sysctls(wanted: Mapping[str, str], options: cri.NamespaceOption) -> None:
+    """Raise InvalidArgument for a sysctl that is not of a namespace of the pod's own: it would be the node's."""
+    for name in wanted:
+        dotted = name.replace("/", ".")
+        field = f"config.linux.sysctls has {name!r:.100}"
+        if dotted.startswith("net."):
+            if options.network == cri.NamespaceMode.NODE:
+                raise InvalidArgument(f"{field}, but the pod is on the node's network: leave it out")
+        elif dotted in _IPC or dotted.startswith("fs.mqueue."):
+            if options.ipc == cri.NamespaceMode.NODE:
+                raise InvalidArgument(f"{field}, but the pod is in the node's ipc namespace: leave it out")
+        elif dotted not in _UTS:
+            raise InvalidArgument(
+                f"{field}: no namespace has it; use net.*, fs.mqueue.*, kernel.shm*, kernel.msg* or kernel.sem"
+            )

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from cri_shim.api.runtime import v1 as cri
+from cri_shim.errors import InvalidArgument
 from cri_shim.oci.policy import Policy
-from cri_shim.oci.sysctls import PING_RANGE, PORT_START, sysctls
+from cri_shim.oci.sysctls import PING_RANGE, PORT_START, check_sysctls, sysctls
 from tests.oci.node import FACTS, NODE, POD, facts
 
 
@@ -31,3 +33,19 @@ def test_a_user_namespace_has_no_ping_range_since_its_groups_are_not_mapped(
 ) -> None:
     node = facts(in_user_namespace=in_user_namespace)
     assert sysctls({}, POD, Policy(), node, own_users=own_users) == {PORT_START: "0"}
+
+
+ON_NODE = cri.NamespaceOption(network=NODE, ipc=NODE)
+
+
+@pytest.mark.parametrize("name", ["net.core.somaxconn", "net/core/somaxconn", "kernel.sem", "fs.mqueue.msg_max"])
+def test_a_sysctl_is_refused_where_the_pod_shares_its_namespace(name: str) -> None:
+    check_sysctls({name: "1"}, cri.NamespaceOption())
+    with pytest.raises(InvalidArgument, match=r"config\.linux\.sysctls has"):
+        check_sysctls({name: "1"}, ON_NODE)
+
+
+def test_a_sysctl_of_no_namespace_is_refused() -> None:
+    check_sysctls({"kernel.domainname": "x"}, ON_NODE)
+    with pytest.raises(InvalidArgument, match="no namespace has it"):
+        check_sysctls({"vm.swappiness": "1"}, cri.NamespaceOption())

@@ -14,6 +14,7 @@ from cri_shim.cri.labels import check_labels
 from cri_shim.errors import InvalidArgument
 from cri_shim.oci import checks
 from cri_shim.oci.sandbox import check_security
+from cri_shim.oci.sysctls import check_sysctls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +40,8 @@ def check_pod(config: cri.PodSandboxConfig, policy: Policy, facts: NodeFacts, ho
     _check_ports(config.port_mappings)
     check_labels(config.labels)
     attachment(config, "", "")
+    if config.linux is not None:
+        check_sysctls(config.linux.sysctls, options or cri.NamespaceOption())
     check_security(config, policy, facts, host)
 
 
