@@ -26,6 +26,8 @@ def policy_of(parts: Parts, handler: RuntimeHandler) -> Policy:
         enable_unprivileged_ports=runtime.enable_unprivileged_ports,
         enable_unprivileged_icmp=runtime.enable_unprivileged_icmp,
         disable_apparmor=runtime.disable_apparmor,
+        ignore_blockio_not_enabled_errors=runtime.containerd.ignore_blockio_not_enabled_errors,
+        ignore_rdt_not_enabled_errors=runtime.containerd.ignore_rdt_not_enabled_errors,
         pod_annotations=tuple(handler.pod_annotations),
         container_annotations=tuple(handler.container_annotations),
         privileged_without_host_devices=handler.privileged_without_host_devices,

@@ -20,6 +20,7 @@ from cri_shim.oci import (
     devices,
     oom_score,
     process,
+    resource_classes,
     resources,
     seccomp,
     users,
@@ -133,6 +134,7 @@ def _linux(base: Linux, run: Process, mappings: UserMappings | None, given: Cont
     found = _with_devices(base, given)
     limits = found.resources or Resources()
     masked, readonly = _paths(base, given)
+    resource_classes.check_blockio_class(given.config, given.pod.annotations, given.policy)
     return msgspec.structs.replace(
         found,
         cgroups_path=cgroups_path(given.sandbox_linux.cgroup_parent, given.id),
@@ -151,6 +153,7 @@ def _linux(base: Linux, run: Process, mappings: UserMappings | None, given: Cont
         gid_mappings=[*base.gid_mappings, *(mappings.gids if mappings else ())],
         seccomp=_seccomp(base, run, given),
         mount_label=given.labels.mount,
+        intel_rdt=resource_classes.rdt(base.intel_rdt, given.config, given.pod.annotations, given.policy, given.facts),
     )
 
 

@@ -21,3 +21,4 @@ class NodeFacts:
     apparmor: bool
     in_user_namespace: bool = False
     cgroup_mount_options: tuple[str, ...] = ()  # cgroup2's nsdelegate and memory_recursiveprot, where mounted so
+    rdt_classes: frozenset[str] = frozenset()  # of cache and memory bandwidth, where resctrl is mounted

@@ -24,6 +24,8 @@ class Policy:
     enable_unprivileged_ports: bool = True
     enable_unprivileged_icmp: bool = True
     disable_apparmor: bool = False
+    ignore_blockio_not_enabled_errors: bool = False
+    ignore_rdt_not_enabled_errors: bool = False
     pod_annotations: Sequence[str] = ()
     container_annotations: Sequence[str] = ()
     privileged_without_host_devices: bool = False

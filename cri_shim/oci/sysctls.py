@@ -22,7 +22,7 @@ EVERYBODY = "0 2147483647"
 _IPC = frozenset(
     f"kernel.{name}" for name in ("msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced")
 )
-_UTS = frozenset({"kernel.domainname"})
+_DOMAIN, _HOST = "kernel.domainname", "kernel.hostname"
 
 
 def sysctls(
@@ -44,13 +44,16 @@ def check_sysctls(wanted: Mapping[str, str], options: cri.NamespaceOption) -> No
     for name in wanted:
         dotted = name.replace("/", ".")
         field = f"config.linux.sysctls has {name!r:.100}"
-        if dotted.startswith("net."):
+        if dotted == _HOST:
+            raise InvalidArgument(f"{field}: set config.hostname instead")
+        if dotted.startswith("net.") or dotted == _DOMAIN:  # a pod on the node's network has the node's names, too
             if options.network == cri.NamespaceMode.NODE:
                 raise InvalidArgument(f"{field}, but the pod is on the node's network: leave it out")
         elif dotted in _IPC or dotted.startswith("fs.mqueue."):
             if options.ipc == cri.NamespaceMode.NODE:
                 raise InvalidArgument(f"{field}, but the pod is in the node's ipc namespace: leave it out")
-        elif dotted not in _UTS:
+        else:
             raise InvalidArgument(
-                f"{field}: no namespace has it; use net.*, fs.mqueue.*, kernel.shm*, kernel.msg* or kernel.sem"
+                f"{field}: no namespace has it; use net.*, fs.mqueue.*, kernel.shm*, kernel.msg*, kernel.sem or "
+                f"{_DOMAIN}"
             )

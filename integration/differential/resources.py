@@ -31,7 +31,19 @@ OTHER = Resources(
     unified={"memory.high": "33554432", "cpu.weight": "7"},
 )
 
+CLASSED = pod(fields={"annotations": {"blockio.resources.beta.kubernetes.io/pod": "fast"}})
+CACHED = pod(fields={"annotations": {"rdt.resources.beta.kubernetes.io/pod": "gold"}})
+
 CASES = (
+    case("a class of block I/O", annotations={"io.kubernetes.cri.blockio-class": "fast"}),
+    case("a class of block I/O, the pod's", pod=CLASSED),
+    case(
+        "no class of block I/O, whatever the pod's",
+        annotations={"io.kubernetes.cri.blockio-class": ""},
+        pod=CLASSED,
+    ),
+    case("a class of cache", annotations={"io.kubernetes.cri.rdt-class": "gold"}),
+    case("a class of cache, the pod's", pod=CACHED),
     case("resources that say nothing", resources=Resources()),
     case("a cpu period", resources=Resources(cpu_period=50_000)),
     case("a cpu quota", resources=Resources(cpu_quota=50_000)),

@@ -38,7 +38,9 @@ def test_a_user_namespace_has_no_ping_range_since_its_groups_are_not_mapped(
 ON_NODE = cri.NamespaceOption(network=NODE, ipc=NODE)
 
 
-@pytest.mark.parametrize("name", ["net.core.somaxconn", "net/core/somaxconn", "kernel.sem", "fs.mqueue.msg_max"])
+@pytest.mark.parametrize(
+    "name", ["net.core.somaxconn", "net/core/somaxconn", "kernel.sem", "fs.mqueue.msg_max", "kernel.domainname"]
+)
 def test_a_sysctl_is_refused_where_the_pod_shares_its_namespace(name: str) -> None:
     check_sysctls({name: "1"}, cri.NamespaceOption())
     with pytest.raises(InvalidArgument, match=r"config\.linux\.sysctls has"):
@@ -46,6 +48,8 @@ def test_a_sysctl_is_refused_where_the_pod_shares_its_namespace(name: str) -> No
 
 
 def test_a_sysctl_of_no_namespace_is_refused() -> None:
-    check_sysctls({"kernel.domainname": "x"}, ON_NODE)
+    check_sysctls({"kernel.domainname": "x"}, cri.NamespaceOption())
+    with pytest.raises(InvalidArgument, match=r"set config\.hostname"):
+        check_sysctls({"kernel.hostname": "x"}, cri.NamespaceOption())
     with pytest.raises(InvalidArgument, match="no namespace has it"):
         check_sysctls({"vm.swappiness": "1"}, cri.NamespaceOption())
