@@ -91,11 +91,16 @@ class Collector:
             await anyio.sleep(max(self._period, spent * _SHARE))
 
     async def look(self, things: Iterable[Container | Sandbox]) -> None:
-        """Look now at those of `things` that run and that no round has come to yet."""
+        """Look now at those of `things` that run and that no round has come to yet, and at new containers' pods.
+
+        A pod that was looked at before its container was there would be told of without it until the next round.
+        """
         new = [thing for thing in things if _runs(thing) and thing.id not in self._readings]
         if new:
-            sandboxes = [thing for thing in new if isinstance(thing, Sandbox)]
-            await self._round([thing for thing in new if not isinstance(thing, Sandbox)], sandboxes)
+            containers = [thing for thing in new if not isinstance(thing, Sandbox)]
+            pods = {container.metadata.sandbox_id for container in containers}
+            pods |= {thing.id for thing in new if isinstance(thing, Sandbox)}
+            await self._round(containers, [pod for each in pods if (pod := self._sandboxes.get(each)) is not None])
 
     def of(self, thing: Container | Sandbox) -> Reading | None:
         """The newest reading; None for what doesn't run, or has vanished."""

@@ -207,3 +207,12 @@ async def test_a_pod_without_a_cgroup_of_its_own_is_the_sum_of_its_containers(no
     sample = collector.of(sandbox).sample
     assert sample.cpu.usage == 2 * 1_234_567_000
     assert (sample.memory.limit, sample.processes) == (2 * 67_108_864, 10)
+
+
+async def test_a_pod_that_was_looked_at_before_its_container_was_there_is_told_of_with_it(node):
+    pod, collector = node.sandbox("pod", parent=""), node.collector()
+    await collector.look([pod])
+    assert collector.of(pod).sample.memory is None
+    container = node.container("new", pod="pod")
+    await collector.look([container])  # the pod is not asked about
+    assert collector.of(pod).sample.memory.usage == collector.of(container).sample.memory.usage
