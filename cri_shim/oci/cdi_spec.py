@@ -11,6 +11,7 @@ import msgspec
 
 from cri_shim.errors import InvalidArgument
 from cri_shim.oci.cdi import KIND, NAME
+from cri_shim.oci.spec import without_nulls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,7 +118,7 @@ _NODE_TYPES = ("", "b", "c", "u", "p")
 def parse(document: object) -> CdiSpec:
     """The specification in a document of plain values. Raises InvalidArgument, saying what is wrong and where."""
     try:
-        spec = msgspec.convert(_without_nulls(document), CdiSpec, dec_hook=_text)
+        spec = msgspec.convert(without_nulls(document), CdiSpec, dec_hook=_text)
     except msgspec.ValidationError as error:
         raise InvalidArgument(str(error)) from error
     _check_version(spec)
@@ -125,14 +126,6 @@ def parse(document: object) -> CdiSpec:
     for edits in spec.edits():
         _check_edits(edits)
     return spec
-
-
-def _without_nulls(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_without_nulls(item) for item in value]
-    return value
 
 
 def _text(kind: type, value: object) -> object:

@@ -170,12 +170,13 @@ def from_json(data: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError:
-        return msgspec.convert(_without_nulls(msgspec.json.decode(data)), type=kind)
+        return msgspec.convert(without_nulls(msgspec.json.decode(data)), type=kind)
 
 
-def _without_nulls(value: object) -> object:
+def without_nulls(value: object) -> object:
+    """The JSON value without the members that are null: Go reads those as absent."""
     if isinstance(value, dict):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
-        return [_without_nulls(item) for item in value]
+        return [without_nulls(item) for item in value]
     return value

@@ -12,9 +12,9 @@ import anyio
 import structlog
 from anyio import to_thread
 
-from cri_shim.api.containerd.types import platform_pb2
 from cri_shim.api.containerd.types.transfer import imagestore_pb2, importexport_pb2, streaming_pb2
 from cri_shim.containerd import typeurl
+from cri_shim.cri.image.transfer import destination
 from cri_shim.errors import CriError, FailedPrecondition
 
 if TYPE_CHECKING:
@@ -46,24 +46,14 @@ async def import_archive(parts: Parts, path: str, wanted: Wanted) -> None:
         ):
             tasks.start_soon(_send, file, stream)
             source = importexport_pb2.ImageImportStream(stream=stream.id)
+            nameless = imagestore_pb2.ImageReference(name=_NAMELESS, is_prefix=True, allow_overwrite=True)
             try:
-                await parts.containerd.transfer(source, _destination(parts, wanted), lease=lease)
+                await parts.containerd.transfer(source, destination(parts, wanted, "", [nameless]), lease=lease)
             except CriError as error:
                 failure = error
             tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure.because(f"sandbox_image_archive {path!r} can't be imported")
-
-
-def _destination(parts: Parts, wanted: Wanted) -> imagestore_pb2.ImageStore:
-    """The store, with the images' own names as the archive has them."""
-    platform = platform_pb2.Platform(os="linux", architecture=parts.architecture)
-    return imagestore_pb2.ImageStore(
-        labels=wanted.labels,
-        platforms=[platform],
-        extra_references=[imagestore_pb2.ImageReference(name=_NAMELESS, is_prefix=True, allow_overwrite=True)],
-        unpacks=[imagestore_pb2.UnpackConfiguration(platform=platform, snapshotter=wanted.snapshotter)],
-    )
 
 
 async def _send(file: BinaryIO, stream: MessageStream) -> None:

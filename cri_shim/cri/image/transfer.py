@@ -23,6 +23,8 @@ from cri_shim.cri.image.hosts import host_directory, servers
 from cri_shim.errors import Canceled, CriError, FailedPrecondition, InvalidArgument
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from cri_shim.api.runtime import v1 as cri
     from cri_shim.config.image_settings import RegistrySettings
     from cri_shim.containerd.streaming import MessageStream
@@ -68,7 +70,10 @@ async def transfer(parts: Parts, wanted: Wanted, progress: PullProgress) -> None
         try:
             with watchdog:
                 await parts.containerd.transfer(
-                    source, _destination(parts, wanted), progress_stream=progress_stream.id, lease=lease
+                    source,
+                    destination(parts, wanted, str(wanted.reference)),
+                    progress_stream=progress_stream.id,
+                    lease=lease,
                 )
         except CriError as error:
             failure = error
@@ -101,12 +106,19 @@ def _bearer(wanted: Wanted, asked: list[str]) -> dict[str, str]:
     return {"Authorization": f"Bearer {auth.registry_token}"}
 
 
-def _destination(parts: Parts, wanted: Wanted) -> imagestore_pb2.ImageStore:
+def destination(
+    parts: Parts, wanted: Wanted, name: str, extra_references: Iterable[imagestore_pb2.ImageReference] = ()
+) -> imagestore_pb2.ImageStore:
+    """The image store, as the end of a transfer: for this machine's platform, unpacked for the handler.
+
+    An empty `name` leaves the images the names of their own; `extra_references` name those that have none.
+    """
     platform = platform_pb2.Platform(os="linux", architecture=parts.architecture)
     return imagestore_pb2.ImageStore(
-        name=str(wanted.reference),
+        name=name,
         labels=wanted.labels,
         platforms=[platform],
+        extra_references=extra_references,
         unpacks=[imagestore_pb2.UnpackConfiguration(platform=platform, snapshotter=wanted.snapshotter)],
     )
 
