@@ -2,16 +2,16 @@
 
 Two marks tell who belongs to it: being its descendant, and being in its session (a command run in a container leads
 one), which also those have whose parents have ended. Only a descendant that made a session of its own after its parent
-had ended escapes. Sources: proc_pid_stat(5), setsid(2), pidfd_send_signal(2).
+had ended escapes. Sources: proc_pid_stat(5), setsid(2).
 """
 
 from __future__ import annotations
 
-import os
-import signal
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from cri_shim.linux.pidfd import is_in_cgroup, kill_if
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -53,19 +53,10 @@ def _look(pid: int) -> _Process | None:
 
 
 def _kill(pid: int, seen: _Process, cgroup: str) -> bool:
-    """Through a descriptor, so that a number that was given anew meanwhile is not taken for the one that was seen."""
+    def is_the_same(pid: int) -> bool:
+        now = _look(pid)
+        return now is not None and now.started == seen.started and is_in_cgroup(pid, cgroup)
+
     with suppress(ProcessLookupError, FileNotFoundError):
-        descriptor = os.pidfd_open(pid)
-        try:
-            now = _look(pid)
-            if now is not None and now.started == seen.started and _is_in(pid, cgroup):
-                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-                return True
-        finally:
-            os.close(descriptor)
+        return kill_if(pid, is_the_same)
     return False
-
-
-def _is_in(pid: int, cgroup: str) -> bool:
-    with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
-        return cgroup in file.read()

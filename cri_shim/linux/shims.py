@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import itertools
 import os
-import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from cri_shim.linux.pidfd import is_in_cgroup, kill_if
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,20 +27,14 @@ def kill_shims(address: str, namespace: str, task_id: str) -> int:
 
 def kill_processes(container_id: str) -> int:
     """Kill the processes in a container's cgroup, whose name has the container's id; how many there were. Blocks."""
-    return _kill(lambda pid: container_id in _cgroups(pid))
+    return _kill(lambda pid: is_in_cgroup(pid, container_id))
 
 
-def _kill(chosen: Callable[[str], bool]) -> int:
+def _kill(chosen: Callable[[int], bool]) -> int:
     killed = 0
     for pid in filter(str.isdecimal, os.listdir("/proc")):
         with suppress(OSError):  # it ended meanwhile
-            handle = os.pidfd_open(int(pid))
-            try:
-                if chosen(pid):
-                    signal.pidfd_send_signal(handle, signal.SIGKILL)
-                    killed += 1
-            finally:
-                os.close(handle)
+            killed += kill_if(int(pid), chosen)
     return killed
 
 
@@ -52,11 +47,6 @@ def is_shim_of(arguments: list[str], address: str, namespace: str, task_id: str)
     return all(options.get(name) == value for name, value in wanted.items())
 
 
-def _arguments(pid: str) -> list[str]:
+def _arguments(pid: int) -> list[str]:
     with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
         return file.read().rstrip("\0").split("\0")
-
-
-def _cgroups(pid: str) -> str:
-    with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
-        return file.read()
