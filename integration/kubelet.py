@@ -98,6 +98,14 @@ class Kubelet:
             await self.stop_pod(pod)
             await self.remove_pod(pod)
 
+    async def clean_up(self) -> None:
+        """Remove every pod on the node, as a kubelet does with those that it doesn't know."""
+        self.pods.clear()
+        for pod in await self.list_pods():
+            await self.runtime.stop_pod_sandbox(cri.StopPodSandboxRequest(pod_sandbox_id=pod.id))
+            await self.runtime.remove_pod_sandbox(cri.RemovePodSandboxRequest(pod_sandbox_id=pod.id))
+        assert await self.list_containers() == []
+
     # ── containers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def container_config(

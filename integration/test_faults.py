@@ -54,16 +54,7 @@ async def life(kubelet: Kubelet) -> None:
     """A pod's, to its end."""
     container = await kubelet.run(await kubelet.run_pod())
     assert (await kubelet.exec(container, "true")).exit_code == 0
-    await clean_up(kubelet)
-
-
-async def clean_up(kubelet: Kubelet) -> None:
-    """What a kubelet does with pods that it doesn't know."""
-    kubelet.pods.clear()
-    for pod in await kubelet.list_pods():
-        await kubelet.runtime.stop_pod_sandbox(cri.StopPodSandboxRequest(pod_sandbox_id=pod.id))
-        await kubelet.runtime.remove_pod_sandbox(cri.RemovePodSandboxRequest(pod_sandbox_id=pod.id))
-    assert await kubelet.list_containers() == []
+    await kubelet.clean_up()
 
 
 async def each_call(
@@ -94,7 +85,7 @@ async def each_call(
             hit.append(one.hit)
             await to_thread.run_sync(one.done.wait, SOON)
             await after()
-        await clean_up(kubelet)
+        await kubelet.clean_up()
         if stayed := await baseline.difference():
             left.append(f"call {number}, {one.hit}:\n{stayed}")
             baseline = await Baseline.take(Tracer(faulty.containerd))
@@ -147,4 +138,4 @@ async def test_the_refusal_is_told_to_the_client(faulty: RunningNode, node: Kube
     with pytest.raises(GRPCError, match=REFUSAL):
         await node.run_pod()
     faulty.faults.arm(None)
-    await clean_up(node)
+    await node.clean_up()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from anyio import to_thread
 from grpclib import GRPCError
 
 from cri_shim.api.runtime import v1 as cri
 from integration.harness.containerd import NAMESPACE
+from integration.restarts import restart
 
 if TYPE_CHECKING:
     from integration.harness.assembly import RunningNode
@@ -126,11 +126,9 @@ async def test_what_cannot_be_mounted_is_refused(kubelet: Kubelet, pod: Pod) -> 
 async def test_after_a_kill_the_same_request_has_the_same_answer_and_nothing_stays(
     kubelet: Kubelet, pod: Pod, running: RunningNode
 ) -> None:
-    assert running.shim is not None
     asked = config(kubelet, image_mount(PARTS, image_sub_path="data"))
     container = await kubelet.create(pod, asked)
-    await to_thread.run_sync(running.shim.daemon.kill)  # in a thread, so that the client sees its connection go
-    await to_thread.run_sync(running.shim.daemon.start)
+    await restart(running, "kill -9")
     assert await kubelet.create(pod, asked) == container
     await kubelet.start(container)
     assert await shown(kubelet, container, "cat", "/image/file") == "from the image\n"

@@ -7,22 +7,15 @@ mounts, addresses, cgroups, directories, FIFOs, processes.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import anyio
 import pytest
-from anyio import to_thread
-from grpclib import GRPCError
-from grpclib.exceptions import StreamTerminatedError
 
-from cri_shim.api.runtime import v1 as cri
 from integration.harness.leaks import Baseline
 from integration.harness.traces import Tracer
+from integration.restarts import killed_during
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from integration.harness.assembly import RunningNode
     from integration.harness.containerd import Containerd
     from integration.kubelet import Kubelet, Pod
@@ -33,31 +26,6 @@ SHIM = "containerd-shim-runc-v2"
 MOMENTS = [0.002 + 0.013 * step for step in range(12)]  # seconds after a call begins; a start takes about 0.15
 
 
-async def killed_during(running: RunningNode, call: Callable[[], Awaitable[object]], after: float) -> None:
-    """Begin `call`, kill cri-shim `after` so many seconds, start it again."""
-    assert running.shim is not None
-    daemon = running.shim.daemon
-
-    async def attempt() -> None:
-        with suppress(GRPCError, StreamTerminatedError, OSError):  # answered by nobody, as it should be
-            await call()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(attempt)
-        await anyio.sleep(after)
-        await to_thread.run_sync(daemon.kill)
-    await to_thread.run_sync(daemon.start)
-
-
-async def clean_up(kubelet: Kubelet) -> None:
-    """What a kubelet does with pods that it doesn't know."""
-    kubelet.pods.clear()
-    for pod in await kubelet.list_pods():
-        await kubelet.runtime.stop_pod_sandbox(cri.StopPodSandboxRequest(pod_sandbox_id=pod.id))
-        await kubelet.runtime.remove_pod_sandbox(cri.RemovePodSandboxRequest(pod_sandbox_id=pod.id))
-    assert await kubelet.list_containers() == []
-
-
 @pytest.mark.parametrize("after", MOMENTS)
 async def test_a_pod_whose_start_was_killed_can_be_started_and_removed(
     kubelet: Kubelet, running: RunningNode, after: float
@@ -66,7 +34,7 @@ async def test_a_pod_whose_start_was_killed_can_be_started_and_removed(
     await killed_during(running, lambda: kubelet.run_pod(config), after)
     pod = await kubelet.run_pod(config)
     await kubelet.run(pod)
-    await clean_up(kubelet)
+    await kubelet.clean_up()
 
 
 @pytest.mark.parametrize("after", MOMENTS[::2])
@@ -76,7 +44,7 @@ async def test_a_container_whose_creation_and_start_were_killed_goes_with_its_po
     pod = await kubelet.run_pod()
     await killed_during(running, lambda: kubelet.run(pod), after)
     await kubelet.run(pod, kubelet.container_config(name="another"))
-    await clean_up(kubelet)
+    await kubelet.clean_up()
 
 
 @pytest.mark.leaves_traces  # looks for itself: containerd's own part of a Tasks.Delete that is cut off may stay
@@ -94,7 +62,7 @@ async def test_a_pod_whose_removal_was_killed_can_be_removed(
         await kubelet.remove_pod(pod)
 
     await killed_during(running, removal, after)
-    await clean_up(kubelet)
+    await kubelet.clean_up()
     left = [line for line in (await baseline.difference()).splitlines() if line.lstrip().startswith("+")]
     assert [line for line in left if "io.containerd.runtime.v2.task" not in line and SHIM not in line] == []
 
@@ -103,4 +71,4 @@ async def test_an_exec_that_was_killed_leaves_nothing(kubelet: Kubelet, running:
     container = await kubelet.run(await kubelet.run_pod())
     await killed_during(running, lambda: kubelet.exec(container, "sleep", "2"), 0.3)
     assert (await kubelet.exec(container, "true")).exit_code == 0
-    await clean_up(kubelet)
+    await kubelet.clean_up()

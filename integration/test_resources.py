@@ -6,11 +6,11 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from anyio import to_thread
 from grpclib import GRPCError
 from grpclib.const import Status
 
 from cri_shim.api.runtime import v1 as cri
+from integration.restarts import restart
 
 if TYPE_CHECKING:
     from integration.harness.assembly import RunningNode
@@ -149,9 +149,7 @@ async def test_what_was_changed_is_still_told_after_a_restart(kubelet: Kubelet, 
         cri.UpdatePodSandboxResourcesRequest(pod_sandbox_id=pod.id, resources=resources)
     )
     before = await kubelet.status(container)
-    assert running.shim
-    await to_thread.run_sync(running.shim.daemon.kill)
-    await to_thread.run_sync(running.shim.daemon.start)
+    await restart(running, "kill -9")
     assert await kubelet.status(container) == before
     info = json.loads((await kubelet.pod_status(pod, verbose=True)).info["info"])
     assert info["updatedResources"] == {

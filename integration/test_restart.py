@@ -13,6 +13,7 @@ from cri_shim.api.runtime import v1 as cri
 from integration.harness.leaks import Baseline
 from integration.harness.traces import Tracer
 from integration.kubelet import Kubelet, eventually
+from integration.restarts import restart
 
 if TYPE_CHECKING:
     from integration.harness.assembly import RunningNode
@@ -21,14 +22,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.anyio, pytest.mark.shim_only]
 
 COUNTING = ["sh", "-c", "i=0; while [ $i -lt 400 ]; do echo $i; i=$((i+1)); sleep 0.01; done; exit 7"]
-
-
-async def restart(running: RunningNode, how: str) -> None:
-    """Stop cri-shim or kill it, and start it again; the next call connects anew."""
-    assert running.shim is not None
-    daemon = running.shim.daemon
-    await to_thread.run_sync(daemon.stop if how == "graceful" else daemon.kill)
-    await to_thread.run_sync(daemon.start)
 
 
 @pytest.mark.parametrize("how", ["graceful", "kill -9"])

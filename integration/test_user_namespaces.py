@@ -6,12 +6,11 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from anyio import to_thread
 from grpclib import GRPCError
 from grpclib.const import Status
 
 from cri_shim.api.runtime import v1 as cri
-from integration.test_kill import clean_up, killed_during
+from integration.restarts import killed_during, restart
 
 if TYPE_CHECKING:
     from integration.harness.assembly import RunningNode
@@ -142,9 +141,7 @@ async def test_a_container_has_its_pods_users_or_is_refused(kubelet: Kubelet) ->
 async def test_such_a_pod_outlives_a_kill(kubelet: Kubelet, running: RunningNode) -> None:
     pod = await run_pod(kubelet)
     container = await kubelet.run(pod, container_config(kubelet))
-    assert running.shim
-    await to_thread.run_sync(running.shim.daemon.kill)
-    await to_thread.run_sync(running.shim.daemon.start)
+    await restart(running, "kill -9")
     assert await says(kubelet, container, "stat -c %u /") == "0"
     another = await kubelet.run(pod, container_config(kubelet, "another"))
     assert (await says(kubelet, another, "cat /proc/self/uid_map")).split()[1] == str(FIRST)
@@ -157,7 +154,7 @@ async def test_a_start_that_is_killed_leaves_nothing(kubelet: Kubelet, running: 
     await killed_during(running, lambda: kubelet.run_pod(config), after)
     pod = await kubelet.run_pod(config)
     await kubelet.run(pod, container_config(kubelet))
-    await clean_up(kubelet)
+    await kubelet.clean_up()
 
 
 @pytest.mark.shim_only
