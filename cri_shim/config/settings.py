@@ -43,6 +43,9 @@ class ShimSettings:
 
     address: str = "/run/cri-shim/cri-shim.sock"  # where the CRI is served
     gid: int = 0  # the group that may connect
+    pass_through: bool = (
+        False  # have containerd answer its own services at `address`, too: for whoever knows one socket
+    )
     log_level: str = "info"  # trace, debug, info, warn, error
     log_format: str = "text"  # or json
     metrics_address: str = ""  # host:port of /metrics; "" serves none

@@ -44,7 +44,8 @@ class Server:
     async def __aenter__(self) -> Self:
         shim = self._settings.shim
         self._listener = await to_thread.run_sync(lambda: open_listener(shim.address, gid=shim.gid))
-        self._transport = Transport(self._services, codec=CriCodec())
+        containerd = self._settings.containerd.grpc.address if shim.pass_through else ""
+        self._transport = Transport(self._services, codec=CriCodec(), containerd=containerd)
         await self._transport.listen(self._listener.socket)
         self._preparing = asyncio.create_task(self._prepare())
         return self

@@ -16,10 +16,14 @@ from grpclib.config import Configuration
 from grpclib.const import Cardinality, Handler, Status
 from grpclib.exceptions import GRPCError
 from grpclib.protocol import H2Protocol
+from grpclib.server import Handler as GrpcHandler
 from grpclib.server import Server as GrpcServer
 from h2.settings import SettingCodes
 
 from cri_shim.errors import InvalidArgument, ResourceExhausted, Unimplemented
+from cri_shim.server.drop_in.entrance import Connections
+from cri_shim.server.drop_in.frames import is_cri
+from cri_shim.server.drop_in.relay import Relay
 
 if TYPE_CHECKING:
     import socket
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 Q = TypeVar("Q")
 
 CALLS_AT_ONCE = 1 << 20
+RELAYED = "relayed call"
 _PREFIX = struct.Struct(">BI")  # whether the message is compressed, and its length: gRPC's length-prefixed message
 
 WINDOWS = Configuration(http2_connection_window_size=64 << 20, http2_stream_window_size=4 << 20)
@@ -45,6 +50,22 @@ class _Protocol(H2Protocol):
         super().connection_made(transport)
         self.connection._connection.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: CALLS_AT_ONCE})  # noqa: SLF001
         self.connection.flush()
+
+
+class _Calls(GrpcHandler):
+    """The calls of a connection: those of the CRI are ours, others are relayed where there is a relay."""
+
+    relay: Relay | None = None
+
+    def accept(
+        self, stream: protocol.Stream, headers: list[tuple[str, str]], release_stream: Callable[[], Any]
+    ) -> None:
+        if self.relay is None or is_cri(dict(headers).get(":path", "")):
+            super().accept(stream, headers, release_stream)
+            return
+        self.__gc_step__()
+        call = self.relay.call(stream, headers, release_stream)
+        self._tasks[stream] = self.loop.create_task(call, name=RELAYED)
 
 
 class _Methods(dict[str, Handler]):
@@ -67,26 +88,40 @@ def _unknown(path: str) -> Callable[[Stream[Any, Any]], Awaitable[None]]:
 class Transport(GrpcServer):
     """grpclib's server, with connections and a method table of ours."""
 
-    def __init__(self, handlers: Collection[IServable], *, codec: CodecBase) -> None:
+    def __init__(self, handlers: Collection[IServable], *, codec: CodecBase, containerd: str = "") -> None:
+        """`containerd` is the path of the socket that calls of other services than the CRI are for; "" refuses them."""
         super().__init__(handlers, codec=codec, config=WINDOWS)
         self._mapping = _Methods(self._mapping)
+        self._relay = Relay(containerd) if containerd else None
+        self._connections = Connections(containerd, self._protocol_factory) if containerd else None
 
     async def listen(self, sock: socket.socket) -> None:
         """Serve on a Unix socket that listens already."""
-        self._server = await self._loop.create_unix_server(self._protocol_factory, sock=sock)
+        factory = self._connections.entrance if self._connections else self._protocol_factory
+        self._server = await self._loop.create_unix_server(factory, sock=sock)
         self._server_closed_fut = self._loop.create_future()
+
+    def close(self) -> None:
+        """Take no more connections, and end the calls and connections that there are."""
+        super().close()
+        if self._connections and self._relay:
+            self._connections.close()
+            self._relay.close()
 
     async def drain(self, seconds: float) -> None:
         """Take no more connections, and wait until the calls under way have ended, `seconds` at most."""
         if self._server is not None:
             self._server.close()
         calls = [call for handler in self._handlers for call in handler._tasks.values() if not call.done()]  # noqa: SLF001
-        if calls:
-            await asyncio.wait(calls, timeout=seconds)
+        if ours := [call for call in calls if call.get_name() != RELAYED]:  # containerd's streams may have no end
+            await asyncio.wait(ours, timeout=seconds)
 
     def _protocol_factory(self) -> H2Protocol:
-        made = super()._protocol_factory()
-        return _Protocol(made.handler, self._config, self._h2_config)
+        self.__gc_step__()
+        handler = _Calls(self._mapping, self._codec, self._status_details_codec, self.__dispatch__)
+        handler.relay = self._relay
+        self._handlers.add(handler)
+        return _Protocol(handler, self._config, self._h2_config)
 
 
 async def receive(stream: Stream[Q, Any], limit: int) -> Q:
