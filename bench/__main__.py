@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio import to_thread
 
 from bench import works
 from bench.endpoint import IMAGE, Endpoint, connect
 from bench.figures import MEGABYTES_PER_SECOND, MILLISECONDS, Row, table, to_json
 from bench.node import bench_node
+from bench.pulls import large_image, pull_large
 from cri_shim.api.runtime import v1 as cri
 
 if TYPE_CHECKING:
@@ -39,10 +41,32 @@ class Plan:
     log_megabytes: int
     idle_seconds: float
     idle_pods: int
+    pulled: tuple[int, ...]  # megabytes
+    pull_rounds: int
 
 
-FULL = Plan(rounds=15, at_once=(10, 30), at_once_rounds=3, listed=300, log_megabytes=100, idle_seconds=20, idle_pods=30)
-QUICK = Plan(rounds=3, at_once=(10,), at_once_rounds=1, listed=50, log_megabytes=20, idle_seconds=3, idle_pods=5)
+FULL = Plan(
+    rounds=15,
+    at_once=(10, 30),
+    at_once_rounds=3,
+    listed=300,
+    log_megabytes=100,
+    idle_seconds=20,
+    idle_pods=30,
+    pulled=(100, 1000),
+    pull_rounds=4,
+)
+QUICK = Plan(
+    rounds=3,
+    at_once=(10,),
+    at_once_rounds=1,
+    listed=50,
+    log_megabytes=20,
+    idle_seconds=3,
+    idle_pods=5,
+    pulled=(),
+    pull_rounds=0,
+)
 
 
 async def interleaved(ends: Sequence[Endpoint], rounds: int, work: Callable[[Endpoint], Awaitable[None]]) -> None:
@@ -67,6 +91,9 @@ async def run(plan: Plan) -> list[Row]:
         await interleaved(ends, plan.rounds, works.pod_life)
         await interleaved(ends, max(2, plan.rounds // 2), lambda end: works.pod_life(end, host_network=True))
         await interleaved(ends, max(2, plan.rounds // 5), lambda end: works.image_life(end, PULLED))
+        for megabytes in plan.pulled:
+            await to_thread.run_sync(lambda size: node.registry.publish([large_image(size)]), megabytes)
+            await interleaved(ends, plan.pull_rounds, partial(pull_large, megabytes=megabytes))
         for count in plan.at_once:
             await interleaved(ends, plan.at_once_rounds, partial(works.many_pods, count=count))
         await interleaved(ends, 1, lambda end: works.long_list(end, plan.listed, 20))

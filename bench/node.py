@@ -13,15 +13,18 @@ from integration.harness.assembly import running_node
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from integration.harness.registry import Registry
+
 
 @dataclass(frozen=True)
 class BenchNode:
-    """Where the two servers answer, and their processes in this process's pid namespace."""
+    """Where the two servers answer, their processes in this process's pid namespace, and where they pull from."""
 
     shim_socket: str
     shim_pid: int
     peer_socket: str
     peer_pid: int
+    registry: Registry
     log_root: str = "/var/log/pods"
 
 
@@ -38,6 +41,6 @@ async def bench_node() -> AsyncIterator[BenchNode]:
         shim, peer = running.shim, running.peer
         assert shim is not None
         assert peer is not None
-        yield BenchNode(str(shim.socket), shim.daemon.pid, str(peer.socket), peer.daemon.pid)
+        yield BenchNode(str(shim.socket), shim.daemon.pid, str(peer.socket), peer.daemon.pid, running.registry)
     finally:
         await to_thread.run_sync(lambda: manager.__exit__(None, None, None))

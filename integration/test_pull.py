@@ -25,12 +25,13 @@ from grpclib.const import Status
 
 from cri_shim.api.runtime import v1 as cri
 from integration.harness.assembly import RunningNode, running_node
-from integration.harness.containerd import PAUSE, Changes
+from integration.harness.containerd import MAIN, PAUSE, Changes
 from integration.harness.own_registry import PASSWORD, REFRESH, USER, OwnRegistry, Trouble
 from integration.images.build import CERTS_D
 from integration.images.content import ARCHITECTURE, File, Form, Image, layer_tar
 from integration.images.store import Store, canonical, digest
 from integration.kubelet import Kubelet, eventually
+from integration.restarts import killed_during
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -117,6 +118,11 @@ def lead(node: RunningNode, *servers: str, more: str = "") -> None:
 async def pull(client: Kubelet, name: str = IMAGE, auth: cri.AuthConfig | None = None) -> str:
     request = cri.PullImageRequest(image=cri.ImageSpec(image=name), auth=auth)
     return (await client.images.pull_image(request)).image_ref
+
+
+def ingests(node: RunningNode) -> list[str]:
+    """What has come in part."""
+    return (node.peer or node.containerd).ctr("content", "active").splitlines()[1:]
 
 
 async def refusal(client: Kubelet, name: str = IMAGE, auth: cri.AuthConfig | None = None) -> GRPCError:
@@ -369,6 +375,59 @@ async def test_a_registry_that_fails_fails_one_pull_alone(
     await pull(client)
 
 
+async def nothing_in_part(pulling: RunningNode) -> None:
+    async def gone() -> bool | None:
+        return ingests(pulling) == [] or None
+
+    await eventually(gone)
+
+
+async def test_what_a_failed_pull_has_fetched_is_soon_dropped(
+    client: Kubelet, registry: OwnRegistry, pulling: RunningNode
+) -> None:
+    with troubled(registry, Trouble(BLOBS, after=1 << 20, cut=True)):
+        await refusal(client)
+    await nothing_in_part(pulling)
+
+
+@pytest.mark.shim_only  # the peer is containerd: killed below
+async def test_what_a_killed_server_was_fetching_is_soon_dropped(
+    client: Kubelet, registry: OwnRegistry, pulling: RunningNode
+) -> None:
+    with troubled(registry, Trouble(BLOBS, after=1 << 20, stall=threading.Event())) as trouble:
+        assert trouble.stall
+        await killed_during(pulling, lambda: pull(client), 0.5)
+        assert trouble.met.is_set()
+        trouble.stall.set()
+    await nothing_in_part(pulling)
+
+
+@pytest.mark.shim_only
+@pytest.mark.parametrize(
+    "full", ["io.containerd.content.v1.content", "io.containerd.snapshotter.v1.overlayfs/snapshots"]
+)
+@pytest.mark.usefixtures("registry")
+async def test_a_full_disk_fails_the_pull_and_once_there_is_space_the_next_one_works(
+    client: Kubelet, pulling: RunningNode, full: str
+) -> None:
+    """Improvement: containerd's plugin has no code and no advice for it."""
+    directory = f"{MAIN.root}/{full}"
+    pulling.node.run(["mkdir", "-p", directory])
+    pulling.node.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", directory])
+    pulling.node.run(["mkdir", "-p", f"{directory}/ingest", f"{directory}/blobs/sha256"])
+    try:
+        error = await refusal(client)
+        assert error.status is Status.RESOURCE_EXHAUSTED
+        assert "no space left on device" in (error.message or "")
+        assert "free space on the node's disk" in (error.message or "")
+        pulling.node.run(["mount", "-o", "remount,size=64m", directory])
+        await pull(client)
+        await client.remove_image(IMAGE)
+        assert pulling.node.run(["find", directory, "-type", "f", "-size", "+100k"]).stdout == ""
+    finally:
+        pulling.node.run(["umount", directory])
+
+
 @pytest.mark.shim_only
 @pytest.mark.parametrize("after", [0, 1 << 20], ids=["a configuration", "a layer"])
 async def test_wrong_bytes_are_not_kept_for_the_next_pull(
@@ -378,7 +437,7 @@ async def test_wrong_bytes_are_not_kept_for_the_next_pull(
     with troubled(registry, Trouble(BLOBS, after=after, wrong=True)):
         error = await refusal(client)
     assert error.status is Status.DATA_LOSS
-    assert pulling.containerd.ctr("content", "active").splitlines()[1:] == []
+    assert ingests(pulling) == []
     await pull(client)
 
 
