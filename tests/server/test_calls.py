@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import anyio
 import pytest
+from grpclib.client import Channel
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
@@ -188,3 +191,29 @@ async def test_the_codec_of_every_message_is_compiled_ahead(serving):
         await served.server._preparing
         assert {cri.VersionRequest, cri.StopContainerRequest} <= set(compiled._decoders)
         assert {cri.VersionResponse, cri.ContainerEventResponse} <= set(compiled._encoders)
+
+
+async def test_a_stream_is_made_as_fast_as_its_client_reads_and_others_are_answered_meanwhile(serving):
+    pieces, piece = 600, 64 << 10  # bytes; a client takes 4 MiB before it has to read
+    made: list[int] = []
+
+    class Images(cri.ImageServiceBase):
+        async def stream_images(self, message: cri.StreamImagesRequest):  # noqa: ARG002
+            for number in range(pieces):
+                made.append(number)
+                yield cri.StreamImagesResponse(
+                    images=[cri.Image(id=str(number), spec=cri.ImageSpec(image="x" * piece))]
+                )
+
+    async with serving(Images(), Runtime()) as served:
+        stream = served.images.stream_images(cri.StreamImagesRequest())
+        found = [(await anext(stream)).images[0].id]
+        with anyio.fail_after(20):
+            while len(made) < (3 << 20) // piece:  # noqa: ASYNC110  (nothing tells us)
+                await anyio.sleep(0.01)
+        await anyio.sleep(0.2)  # time enough to make them all
+        assert len(made) < (8 << 20) // piece
+        with closing(Channel(path=served.settings.shim.address.removeprefix("unix://"))) as other:
+            await cri.RuntimeServiceStub(other).version(cri.VersionRequest())
+        found += [answer.images[0].id async for answer in stream]
+    assert found == [str(number) for number in range(pieces)]
