@@ -24,6 +24,7 @@ from grpclib.client import Channel
 from grpclib.const import Status
 
 from cri_shim.api.runtime import v1 as cri
+from cri_shim.observe.timeline import Timeline
 from integration.harness.assembly import RunningNode, running_node
 from integration.harness.containerd import MAIN, PAUSE, Changes
 from integration.harness.own_registry import PASSWORD, REFRESH, USER, OwnRegistry, Trouble
@@ -198,6 +199,58 @@ async def test_an_image_that_is_there_and_not_unpacked_needs_no_download(
     assert registry.requests == []
     await client.stop_pod(pod)
     await client.remove_pod(pod)
+
+
+@pytest.fixture
+def discarding(pulling: RunningNode) -> Iterator[None]:
+    """A server that keeps no layers, while the test lasts."""
+    assert pulling.shim
+    configuration = pulling.node.path(MAIN.config)
+    before = configuration.read_text()
+    images = "[plugins.'io.containerd.cri.v1.images']\n"
+    configuration.write_text(before.replace(images, f"{images}  discard_unpacked_layers = true\n"))
+    pulling.shim.daemon.restart()
+    yield
+    configuration.write_text(before)
+    pulling.shim.daemon.restart()
+
+
+@pytest.mark.shim_only  # the peer is not reconfigured
+@pytest.mark.usefixtures("discarding")
+async def test_layers_are_given_up_once_they_are_unpacked_where_that_is_asked(
+    client: Kubelet, registry: OwnRegistry, pulling: RunningNode, store: Store
+) -> None:
+    image_id = await pull(client)
+    digests = [one for one in store.reachable(registry.digest_of("plain:1")) if one in store.blobs]
+    layer = max(digests, key=lambda one: len(store.blobs[one]))
+
+    async def layer_gone() -> bool | None:
+        return layer not in pulling.containerd.ctr("content", "list", "-q") or None
+
+    await eventually(layer_gone)
+    assert image_id in pulling.containerd.ctr("content", "list", "-q")
+    pod = await client.run_pod()
+    await client.create(pod, client.container_config(image=IMAGE))
+    await client.stop_pod(pod)
+    await client.remove_pod(pod)
+    assert await pull(client) == image_id
+    found = await client.image(IMAGE)
+    assert found
+    assert found.size > LAYER_SIZE
+
+
+@pytest.mark.shim_only
+async def test_where_the_time_of_a_pull_went_can_be_asked(client: Kubelet, registry: OwnRegistry) -> None:
+    with troubled(registry, Trouble(BLOBS, after=1 << 20, pause=0.01)):
+        await pull(client)
+    request = cri.ImageStatusRequest(image=cri.ImageSpec(image=IMAGE), verbose=True)
+    timeline = Timeline.from_json((await client.images.image_status(request)).info["timeline"])
+    assert timeline.name == "PullImage"
+    whole = next(step for step in timeline.steps if step.name == "pull")
+    layer = next(step for step in timeline.steps if step.lane.startswith("layer "))
+    assert layer.name.startswith("fetch")
+    assert whole.start <= layer.start < layer.start + layer.length <= whole.start + whole.length
+    assert layer.length > whole.length / 2
 
 
 @pytest.mark.shim_only

@@ -16,20 +16,35 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Show where the time of a pod's start went.")
 @endpoint_option
+@click.option("--image", metavar="NAME", help="Draw the last pull of this image instead.")
 @click.argument("pod", required=False, default="")
-def command(endpoint: str, pod: str) -> None:
+def command(endpoint: str, image: str | None, pod: str) -> None:
     """Draw the start of POD and of its containers as a waterfall: which millisecond went to what.
 
     POD is a pod's name, NAMESPACE/NAME, or the beginning of its id; without it, the pod that was started last. Only
-    what cri-shim has started since its own start is known. Exits with 1 when there is no such pod.
+    what cri-shim has started or pulled since its own start is known. Exits with 1 when there is no such pod or image.
     """
     import anyio  # noqa: PLC0415  (--help should not wait for it)
 
     with plainly():
-        click.echo(anyio.run(_told, endpoint, pod), nl=False)
+        click.echo(anyio.run(_of_image, endpoint, image) if image else anyio.run(_of_pod, endpoint, pod), nl=False)
 
 
-async def _told(endpoint: str, wanted: str) -> str:
+async def _of_image(endpoint: str, wanted: str) -> str:
+    from cri_shim.api.runtime import v1 as cri  # noqa: PLC0415  (as above)
+    from cri_shim.cli.cri_client import connect  # noqa: PLC0415  (as above)
+    from cri_shim.cli.drawn_timelines import drawn  # noqa: PLC0415  (as above)
+    from cri_shim.errors import NotFound  # noqa: PLC0415  (as above)
+
+    async with connect(endpoint) as client:
+        request = cri.ImageStatusRequest(image=cri.ImageSpec(image=wanted), verbose=True)
+        answer = await client.images.image_status(request)
+    if answer.image is None:
+        raise NotFound(f"no image is called {wanted!r}: give a name of it, or its id")
+    return f"{click.style(wanted, bold=True)}  {answer.image.id[:19]}\n\n{drawn([answer.info])}"
+
+
+async def _of_pod(endpoint: str, wanted: str) -> str:
     from cri_shim.api.runtime import v1 as cri  # noqa: PLC0415  (as above)
     from cri_shim.cli.cri_client import connect  # noqa: PLC0415  (as above)
     from cri_shim.cli.drawn_timelines import drawn  # noqa: PLC0415  (as above)

@@ -144,7 +144,6 @@ def _check_local_pull(images: ImageSettings, report: Report) -> None:
     asked = {
         "use_local_image_pull": images.use_local_image_pull,
         "disable_snapshot_annotations": not images.disable_snapshot_annotations,
-        "discard_unpacked_layers": images.discard_unpacked_layers,
         "image_pull_with_sync_fs": images.image_pull_with_sync_fs,
         "max_concurrent_downloads": images.max_concurrent_downloads != 3,  # noqa: PLR2004  (the default)
     }

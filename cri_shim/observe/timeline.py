@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cri_shim.observe.metrics import STEP_SECONDS
-from cri_shim.observe.tracing import step_span
+from cri_shim.observe.tracing import span_since, step_span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +50,13 @@ class Timeline(msgspec.Struct):
         finally:
             _current.reset(token)
 
+    def add(self, name: str, lane: str, begin: float, *, failed: bool = False) -> None:
+        """A step that began at `begin`, by `time.perf_counter`, and ends now."""
+        end = time.perf_counter()
+        start, length = (begin - self.origin) * 1e3, (end - begin) * 1e3
+        self.steps.append(Step(name, lane, round(start, 3), round(length, 3), failed))
+        STEP_SECONDS.labels(self.name, name).observe(end - begin)
+
     def to_json(self) -> str:
         """The timeline as a JSON document: `name`, `began`, `steps`."""
         return msgspec.json.encode({"name": self.name, "began": self.began, "steps": self.steps}).decode()
@@ -74,7 +81,11 @@ def step(name: str, lane: str = "main") -> Iterator[None]:
             yield
             failed = False
         finally:
-            end = time.perf_counter()
-            start, length = (begin - timeline.origin) * 1e3, (end - begin) * 1e3
-            timeline.steps.append(Step(name, lane, round(start, 3), round(length, 3), failed))
-            STEP_SECONDS.labels(timeline.name, name).observe(end - begin)
+            timeline.add(name, lane, begin, failed=failed)
+
+
+def step_ended(name: str, lane: str, begin: float) -> None:
+    """Record a step that somebody else has taken since `begin`, by `time.perf_counter`, and that ends now."""
+    span_since(name, begin)
+    if (timeline := _current.get()) is not None:
+        timeline.add(name, lane, begin)

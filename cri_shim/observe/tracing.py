@@ -10,6 +10,7 @@ Names and attributes: OpenTelemetry's semantic conventions for gRPC; those of po
 from __future__ import annotations
 
 import os
+import time
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
@@ -140,3 +141,11 @@ def call_ended(status: Status, text: str) -> None:
 def step_span(name: str) -> AbstractContextManager[object]:
     """The span of a part of a call; an exception that ends it is recorded."""
     return _NONE if _tracer is None else _tracer.start_as_current_span(name)
+
+
+def span_since(name: str, begin: float) -> None:
+    """A span of a part of a call that began at `begin`, by `time.perf_counter`, and ends now."""
+    if _tracer is not None:
+        now = time.time_ns()
+        since = now - round((time.perf_counter() - begin) * 1e9)
+        _tracer.start_span(name, start_time=since).end(now)

@@ -54,6 +54,7 @@ class _Manifest(msgspec.Struct, frozen=True):
 class ImageContent:
     """An image for one platform: its id is the digest of `config_descriptor`."""
 
+    manifest: str  # its digest
     config_descriptor: Descriptor
     config: ImageConfig
     layers: tuple[Descriptor, ...]
@@ -94,6 +95,7 @@ async def read_image(content: Content, digest: str, architecture: str) -> ImageC
     config = _decoded(await content.read(manifest.config.digest), ImageConfig, manifest.config.digest)
     layers = tuple(manifest.layers or ())
     return ImageContent(
+        manifest=digest,
         config_descriptor=manifest.config,
         config=config,
         layers=layers,

@@ -91,10 +91,16 @@ def _pod(pod_id: str, name: str, created: int) -> cri.PodSandbox:
 
 
 class Images(cri.ImageServiceBase):
-    """Has every image."""
+    """Can pull every image, and has busybox."""
 
     async def pull_image(self, message: cri.PullImageRequest) -> cri.PullImageResponse:
         return cri.PullImageResponse(image_ref=message.image.image if message.image else "")
+
+    async def image_status(self, message: cri.ImageStatusRequest) -> cri.ImageStatusResponse:
+        if message.image is None or message.image.image != "busybox":
+            return cri.ImageStatusResponse()
+        info = {"timeline": Timeline("PullImage", steps=[Step("fetch", "layer 1234abcd", 1, 2)]).to_json()}
+        return cri.ImageStatusResponse(image=cri.Image(id="sha256:1234"), info=info)
 
 
 @asynccontextmanager

@@ -40,6 +40,18 @@ async def test_a_pod_that_is_not_there_is_named(run: Callable[..., Result], tmp_
     assert "no pod is called 'nobody'" in result.stderr
 
 
+async def test_the_pull_of_an_image_is_drawn_and_one_that_is_not_there_is_named(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    result = await told(run, tmp_path, "--image", "busybox")
+    assert result.output.startswith("busybox  sha256:1234\n")
+    for text in ("PullImage", "fetch", "layer 1234abcd"):
+        assert text in result.output
+    result = await told(run, tmp_path, "--image", "nothing")
+    assert result.exit_code == 1
+    assert "no image is called 'nothing'" in result.stderr
+
+
 async def test_another_runtime_records_none(run: Callable[..., Result], tmp_path: Path) -> None:
     assert "this endpoint records none" in (await told(run, tmp_path, timelines=False)).output
 

@@ -23,6 +23,8 @@ WAITING: Final = "waiting"
 _DOWNLOADING: Final = "downloading"
 _COMPLETE: Final = "complete"
 _EXTRACTING: Final = "extracting"
+_DOING: Final = {_DOWNLOADING: "fetch", _EXTRACTING: "unpack"}
+_LAST: Final = {_DOWNLOADING: "fetch and unpack", _EXTRACTING: "unpack"}
 _BLOBS: Final = ("index-", "manifest-", "config-", "layer-")  # and a digest
 
 
@@ -32,6 +34,16 @@ class Blob(msgspec.Struct, rename="camel"):
     state: str = WAITING
     done: int = 0
     total: int = 0
+
+
+@dataclass(frozen=True)
+class Done:
+    """What has been done to a blob: `begin` is by `time.perf_counter`, `size` in bytes, 0 where it isn't known."""
+
+    what: str
+    blob: str
+    begin: float
+    size: int
 
 
 @dataclass
@@ -46,11 +58,12 @@ class PullProgress:
     bytes_read: int = 0
     began: float = field(default_factory=time.time)
     moved: float = field(default_factory=time.monotonic)
+    _begun: dict[str, float] = field(default_factory=dict)  # what is being done to a blob, by its name
 
-    def update(self, progress: Progress) -> None:
-        """Take in one message; those that speak of no blob are of the pull as a whole."""
+    def update(self, progress: Progress) -> Done | None:
+        """Take in one message; those that speak of no blob are of the pull as a whole. What it says has been done."""
         if not progress.name.startswith(_BLOBS):
-            return
+            return None
         blob = self.blobs.setdefault(progress.name, Blob(state=""))
         before = blob.state, blob.done
         if progress.event == _COMPLETE:
@@ -60,12 +73,37 @@ class PullProgress:
         blob.state, blob.total = progress.event, progress.total or blob.total
         if (blob.state, blob.done) != before:
             self.moved = time.monotonic()
+        return self._done(progress.name, before[0], blob)
+
+    def _done(self, name: str, before: str, blob: Blob) -> Done | None:
+        if blob.state == before:
+            return None
+        begin = self._begun.pop(name, None)
+        if blob.state in _DOING:
+            self._begun[name] = time.perf_counter()
+        return Done(_DOING[before], name, begin, blob.total) if begin is not None else None
 
     def _came(self, blob: Blob, done: int) -> None:
         more = max(0, done - blob.done)
         blob.done += more
         self.bytes_read += more
         PULLED_BYTES.inc(more)
+
+    def rest(self) -> list[Done]:
+        """What was being done when the transfer ended: containerd says nothing of its last quarter of a second."""
+        return [
+            Done(_LAST[blob.state], name, self._begun[name], blob.total)
+            for name, blob in self.blobs.items()
+            if name in self._begun
+        ]
+
+    def summary(self) -> dict[str, str]:
+        """How far each blob is that is not done: `downloading 12/80 MB`."""
+        return {
+            name: f"{blob.state} {blob.done // 10**6}/{blob.total // 10**6} MB"
+            for name, blob in self.blobs.items()
+            if blob.state in (WAITING, *_DOING)
+        }
 
     @property
     def waits_its_turn(self) -> bool:

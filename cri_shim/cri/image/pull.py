@@ -13,11 +13,12 @@ from anyio import to_thread
 
 from cri_shim.api.containerd.services.images.v1 import images_pb2
 from cri_shim.api.runtime import v1 as cri
+from cri_shim.cri.image.discard import discard_layers
 from cri_shim.cri.image.fitness import check_fitness
 from cri_shim.cri.image.transfer import Wanted, transfer
 from cri_shim.errors import CriError, InvalidArgument, NotFound
 from cri_shim.linux.binfmt import emulates
-from cri_shim.observe.timeline import step
+from cri_shim.observe.timeline import Timeline, step
 from cri_shim.state import reference
 from cri_shim.state.images import MANAGED, MANAGED_LABEL, PINNED, PINNED_LABEL, ImageRecord
 from cri_shim.state.undo import CLEANUP_SECONDS
@@ -37,7 +38,10 @@ async def pull_image(parts: Parts, request: cri.PullImageRequest) -> cri.PullIma
     if request.image is None or not request.image.image:
         raise InvalidArgument("image.image is missing: give the reference of an image")
     snapshotter = pull_snapshotter(parts, request.image, request.sandbox_config)
-    image = await pull(parts, reference.normalised(request.image.image), request.auth, snapshotter)
+    timeline = Timeline("PullImage")
+    with timeline.recording():
+        image = await pull(parts, reference.normalised(request.image.image), request.auth, snapshotter)
+    parts.pulls.keep(image.id, timeline)
     return cri.PullImageResponse(image_ref=image.id)
 
 
@@ -67,11 +71,15 @@ async def _pull(parts: Parts, wanted: Wanted) -> ImageRecord:
     with parts.pulls.begin(name) as progress, step("pull", lane="image"):
         await transfer(parts, wanted, progress)
         try:
-            return await record(parts, wanted)
+            with step("name", lane="image"):
+                image = await record(parts, wanted)
         except CriError:
             if not there_before:
                 await _forget(parts, name)
             raise
+        if parts.settings.images.discard_unpacked_layers:
+            await discard_layers(parts, image.target, wanted.snapshotter)
+        return image
 
 
 def labels_of(parts: Parts, wanted: Reference) -> dict[str, str]:

@@ -15,7 +15,12 @@ from cri_shim.observe.metrics import PULL_SECONDS, PULLS, PULLS_UNDER_WAY
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cri_shim.observe.timeline import Timeline
+
 log = structlog.get_logger(__name__)
+
+
+_REMEMBERED = 256  # timelines
 
 
 class PullUnderWay(msgspec.Struct, rename="camel"):
@@ -32,6 +37,7 @@ class Pulls:
 
     def __init__(self) -> None:
         self._under_way: list[PullProgress] = []
+        self._timelines: dict[str, Timeline] = {}  # by image id, the newest last
 
     @contextmanager
     def begin(self, image: str) -> Iterator[PullProgress]:
@@ -56,6 +62,18 @@ class Pulls:
             since_any_moved = time.monotonic() - max(one.moved for one in self._under_way)
             return min(progress.stalled_for(), since_any_moved)
         return progress.stalled_for()
+
+    def keep(self, image_id: str, timeline: Timeline) -> None:
+        """Remember where the time of a pull went; one that joined another's has no steps of its own."""
+        if timeline.steps:
+            self._timelines.pop(image_id, None)
+            self._timelines[image_id] = timeline
+            if len(self._timelines) > _REMEMBERED:
+                del self._timelines[next(iter(self._timelines))]
+
+    def timeline(self, image_id: str) -> Timeline | None:
+        """Where the time of an image's last pull went."""
+        return self._timelines.get(image_id)
 
     def under_way(self) -> list[PullUnderWay]:
         """How far each is."""

@@ -25,4 +25,6 @@ def image_status(parts: Parts, request: cri.ImageStatusRequest) -> cri.ImageStat
     info = {}
     if request.verbose:
         info = verbose.info({"chainID": image.chain_id, "imageSpec": msgspec.to_builtins(image.config)})
+        if (timeline := parts.pulls.timeline(image.id)) is not None:
+            info["timeline"] = timeline.to_json()
     return cri.ImageStatusResponse(image=image.to_cri(), info=info)

@@ -21,6 +21,7 @@ from cri_shim.cri.image.credentials import ANONYMOUS, configured, credentials_fo
 from cri_shim.cri.image.failure import corrupt_ingest, pull_failure
 from cri_shim.cri.image.hosts import host_directory, servers
 from cri_shim.errors import Canceled, CriError, FailedPrecondition, InvalidArgument
+from cri_shim.observe.timeline import step_ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from cri_shim.api.runtime import v1 as cri
     from cri_shim.config.image_settings import RegistrySettings
     from cri_shim.containerd.streaming import MessageStream
-    from cri_shim.cri.image.progress import PullProgress
+    from cri_shim.cri.image.progress import Done, PullProgress
     from cri_shim.cri.parts import Parts
     from cri_shim.state.reference import Reference
 
@@ -67,6 +68,7 @@ async def transfer(parts: Parts, wanted: Wanted, progress: PullProgress) -> None
         tasks.start_soon(_follow, progress_stream, progress)
         tasks.start_soon(_answer, credentials_stream, wanted.auth, registry)
         tasks.start_soon(_watch, parts, progress, watchdog)
+        tasks.start_soon(_tell, progress)
         try:
             with watchdog:
                 await parts.containerd.transfer(
@@ -81,6 +83,8 @@ async def transfer(parts: Parts, wanted: Wanted, progress: PullProgress) -> None
     if failure is not None:
         await _drop_corrupt(parts, failure)
         raise pull_failure(failure, wanted.reference, asked, given(wanted.auth))
+    for done in progress.rest():
+        _record(progress.image, done)
     if watchdog.cancelled_caught:
         seconds = parts.settings.images.image_pull_progress_timeout
         raise Canceled(
@@ -127,9 +131,24 @@ async def _follow(stream: MessageStream, progress: PullProgress) -> None:
     try:
         async for message in stream:
             if typeurl.is_a(message, progress_pb2.Progress):
-                progress.update(typeurl.unpack(message, progress_pb2.Progress))
+                done = progress.update(typeurl.unpack(message, progress_pb2.Progress))
+                if done is not None:
+                    _record(progress.image, done)
     except CriError as error:  # the transfer itself tells what is wrong
         log.debug("progress of a pull is lost", error=str(error))
+
+
+def _record(image: str, done: Done) -> None:
+    kind, _, digest = done.blob.partition("-")
+    step_ended(done.what, f"{kind} {digest.partition(':')[2][:8]}", done.begin)
+    log.debug("part of a pull ended", image=image, what=done.what, blob=done.blob, bytes=done.size)
+
+
+async def _tell(progress: PullProgress) -> None:
+    """Say in the log now and then how far a pull is that takes its time."""
+    while True:
+        await anyio.sleep(_WATCH_SECONDS)
+        log.info("pull under way", image=progress.image, bytes=progress.bytes_read, blobs=progress.summary())
 
 
 async def _answer(stream: MessageStream, auth: cri.AuthConfig | None, registry: RegistrySettings) -> None:

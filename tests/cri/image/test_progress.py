@@ -97,3 +97,39 @@ def test_the_servers_are_told_in_the_order_in_which_they_are_asked(tmp_path: Pat
     (place / "hosts.toml").write_text("not TOML")
     assert servers(str(tmp_path), "docker.io") == ["https://registry-1.docker.io"]
     assert servers("", "example.com:5000") == ["https://example.com:5000"]
+
+
+def test_what_is_done_to_a_layer_has_a_beginning_and_an_end_also_where_the_end_is_not_told() -> None:
+    progress, begin = PullProgress(), time.perf_counter()
+    told = [
+        progress.update(Progress(event=event, name=f"layer-sha256:{layer}", progress=3, total=10))
+        for layer, event in (
+            ("a", "waiting"),
+            ("a", "downloading"),
+            ("b", "downloading"),
+            ("a", "downloading"),
+            ("a", "complete"),
+            ("a", "extracting"),
+            ("a", "extracted"),
+            ("c", "downloading"),
+            ("c", "extracting"),
+        )
+    ]
+    assert [done and (done.what, done.blob, done.size) for done in told] == [
+        *[None] * 4,
+        ("fetch", "layer-sha256:a", 10),
+        None,
+        ("unpack", "layer-sha256:a", 10),
+        None,
+        ("fetch", "layer-sha256:c", 10),
+    ]
+    rest = progress.rest()
+    assert [(done.what, done.blob) for done in rest] == [
+        ("fetch and unpack", "layer-sha256:b"),
+        ("unpack", "layer-sha256:c"),
+    ]
+    assert all(begin <= done.begin <= time.perf_counter() for done in (*rest, *filter(None, told)))
+    assert progress.summary() == {
+        "layer-sha256:b": "downloading 0/0 MB",
+        "layer-sha256:c": "extracting 0/0 MB",
+    }

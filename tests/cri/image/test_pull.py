@@ -113,6 +113,7 @@ class Node:
             snapshotter="overlayfs",
             registry=registry,
             pinned_images={"sandbox": PAUSE},
+            discard_unpacked_layers=False,
             image_pull_progress_timeout=0.0,
             runtime_platforms={},
         )
