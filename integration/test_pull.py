@@ -404,6 +404,30 @@ async def test_a_private_ca_is_believed_when_it_is_named(
         await pull(client)
 
 
+async def test_a_client_certificate_is_shown_where_one_is_named(
+    client: Kubelet, pulling: RunningNode, store: Store, certificate: Path
+) -> None:
+    ca = certificate.parent / "certificate"
+    pulling.node.write("/etc/own-ca.pem", ca.read_text())
+    pulling.node.write("/etc/own-client.pem", (certificate.parent / "both").read_text())
+    with OwnRegistry(pulling.node, PORT, HOST, store, certificate=certificate, client_ca=ca) as registry:
+        lead(pulling, registry.url, more='ca = "/etc/own-ca.pem"')
+        assert "tls: " in ((await refusal(client)).message or "")
+        lead(pulling, registry.url, more='ca = "/etc/own-ca.pem"\nclient = "/etc/own-client.pem"')
+        await pull(client)
+
+
+async def test_a_server_is_asked_below_its_own_path_and_with_its_own_headers(
+    client: Kubelet, pulling: RunningNode, store: Store
+) -> None:
+    with OwnRegistry(pulling.node, PORT, HOST, store, under="/mirror/of") as registry:
+        url = f"{registry.url}/mirror/of/v2"
+        lead(pulling, url, more=f'override_path = true\n[host."{url}".header]\nX-Site = "here"')
+        await pull(client)
+    assert {request.site for request in registry.requests} == {"here"}
+    assert {request.path.partition("/v2/")[0] for request in registry.requests} == {"/mirror/of"}
+
+
 # ── what goes wrong ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 

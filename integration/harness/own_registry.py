@@ -63,6 +63,7 @@ class Request:
     method: str
     path: str
     authorization: str
+    site: str = ""  # the header X-Site
 
 
 @dataclass
@@ -75,6 +76,8 @@ class OwnRegistry:
     store: Store
     auth: str = ""
     certificate: Path | None = None
+    client_ca: Path | None = None  # clients need a certificate of its
+    under: str = ""  # the path before `/v2`
     address: str = "127.0.0.1"
     troubles: list[Trouble] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
@@ -90,6 +93,9 @@ class OwnRegistry:
         if self.certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(self.certificate)
+            if self.client_ca:
+                context.verify_mode = ssl.CERT_REQUIRED
+                context.load_verify_locations(self.client_ca)
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
@@ -127,9 +133,11 @@ class OwnRegistry:
 
     def answer(self, request: Request, form: Mapping[str, list[str]]) -> Answer:
         """The right answer to a request."""
-        url = urlsplit(request.path)
+        url = urlsplit(request.path.removeprefix(self.under))
         if url.path == "/token":
             return self._token(request, form)
+        if not request.path.startswith(self.under):
+            return _error(404, "UNSUPPORTED", "no such path")
         if not self._allowed(request):
             return self._denied()
         if url.path == "/v2/":
@@ -196,7 +204,8 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def _respond(self, form: Mapping[str, list[str]]) -> None:
-        request = Request(self.command, self.path, self.headers.get("Authorization", ""))
+        told = {name: self.headers.get(name, "") for name in ("Authorization", "X-Site")}
+        request = Request(self.command, self.path, told["Authorization"], told["X-Site"])
         self._registry.requests.append(request)
         trouble = self._registry.trouble_for(f"{self.command} {self.path}")
         right = self._registry.answer(request, form)
