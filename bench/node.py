@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
+from bench.works import LINES
 from integration.harness.assembly import running_node
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ async def bench_node() -> AsyncIterator[BenchNode]:
         shim, peer = running.shim, running.peer
         assert shim is not None
         assert peer is not None
+        running.node.write(LINES, ("x" * 99 + "\n") * 10_000)
         yield BenchNode(str(shim.socket), shim.daemon.pid, str(peer.socket), peer.daemon.pid, running.registry)
     finally:
         await to_thread.run_sync(lambda: manager.__exit__(None, None, None))
