@@ -27,8 +27,11 @@ COMMAND_LINE = "command line"
 _REPLACED_BY_ENTRY = {"timeouts", "proxy_plugins", "stream_processors"}
 
 
-def merged(files: Iterable[str], overrides: Mapping[str, object], report: Report) -> Table:
-    """One tree in version 3's layout, of `files` in order, their imports, and `overrides` on top of all."""
+def merged(files: Iterable[str], overrides: Mapping[str, object], report: Report, root: str = "/") -> Table:
+    """One tree in version 3's layout, of `files` in order, their imports, and `overrides` on top of all.
+
+    Paths, those in the files too, are of a system whose `/` is at `root`.
+    """
     result = Table(Origin("default"))
     pending, seen = deque(os.path.abspath(file) for file in files), set[str]()
     while pending:
@@ -36,9 +39,9 @@ def merged(files: Iterable[str], overrides: Mapping[str, object], report: Report
         if path in seen:
             continue
         seen.add(path)
-        if (file := _read(path, report)) is None:
+        if (file := _read(path, report, root)) is None:
             continue
-        imports = _imports(path, file, report)
+        imports = _imports(path, file, report, root)
         migrate(file, _version(file, report))
         merge(result, file)
         pending.extend(imports)
@@ -73,9 +76,9 @@ def _united(present: Value, entry: Value) -> Value:
     return Value(present.value + [item for item in entry.value if item not in present.value], entry.origin)
 
 
-def _read(path: str, report: Report) -> Table | None:
+def _read(path: str, report: Report, root: str) -> Table | None:
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(_inside(root, path), encoding="utf-8") as file:
             text = file.read()
         return tree(tomllib.loads(text), Origin(path, text))
     except OSError as error:
@@ -101,7 +104,7 @@ def _version(file: Table, report: Report) -> int:
     return NEWEST_VERSION
 
 
-def _imports(parent: str, file: Table, report: Report) -> list[str]:
+def _imports(parent: str, file: Table, report: Report, root: str) -> list[str]:
     entry = file.entries.pop("imports", None)
     if entry is None:
         return []
@@ -112,5 +115,14 @@ def _imports(parent: str, file: Table, report: Report) -> list[str]:
     paths: list[str] = []
     for pattern in patterns:
         path = os.path.normpath(os.path.join(os.path.dirname(parent), pattern))
-        paths.extend(sorted(glob.glob(path, include_hidden=True)) if "*" in path else [path])
+        paths.extend(_matching(path, root) if "*" in path else [path])
     return paths
+
+
+def _matching(pattern: str, root: str) -> list[str]:
+    found = glob.glob(_inside(glob.escape(root), pattern), include_hidden=True)
+    return sorted(f"/{os.path.relpath(path, root)}" for path in found)
+
+
+def _inside(root: str, path: str) -> str:
+    return os.path.join(root, path.lstrip("/"))

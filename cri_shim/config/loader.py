@@ -37,14 +37,15 @@ def default_files() -> list[str]:
     return [path for path in (CONTAINERD_FILE, OWN_FILE) if os.path.exists(path)]
 
 
-def load(files: Iterable[str] = (), overrides: Mapping[str, object] | None = None) -> Loaded:
+def load(files: Iterable[str] = (), overrides: Mapping[str, object] | None = None, *, root: str = "/") -> Loaded:
     """The settings that `files` give, each laid over those before it, and `overrides` over all.
 
     `overrides` is a tree as TOML's version 3 layout has it: `{"plugins": {"io.cri-shim.v1": {"address": …}}}`.
+    `root` is where the `/` is that all paths begin with: another directory while an image is built.
     Raises ConfigInvalid with every problem of every file. Blocks on the files.
     """
     report = Report()
-    settings = effective(_settings(merged(files, overrides or {}, report), report), report)
+    settings = effective(_settings(merged(files, overrides or {}, report, root), report), report)
     return Loaded(settings, report.finish())
 
 
