@@ -53,6 +53,8 @@ class ShimSettings:
     cni_plugin_timeout: Seconds = 90.0  # of one run of one plugin; the kubelet gives a pod two minutes
     shim_timeout: Seconds = 30.0  # of a stop: a containerd-shim that hasn't answered by then is killed, with its pod
     drain_exec_sync_io_timeout: Seconds = 15.0  # where the runtime table says 0; 0 here waits for ever
+    checkpoint_dirs: tuple[str, ...] = ("/var/lib/kubelet/checkpoints",)  # of archives that an image may name
+    checkpoint_limit: int = 8 << 30  # bytes of a checkpoint that is restored, decompressed
 
 
 @dataclass(frozen=True)

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio import to_thread
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from cri_shim.api.containerd.services.content.v1 import content_pb2 as pb
 from cri_shim.api.containerd.services.content.v1.content_grpc import ContentStub
-from cri_shim.errors import ResourceExhausted
+from cri_shim.errors import AlreadyExists, ResourceExhausted
 
 if TYPE_CHECKING:
     from cri_shim.containerd.channel import Channel
 
 # Manifests and configurations are what we read; registries refuse larger manifests, containerd reads up to 8 MiB.
 READ_LIMIT = 8 << 20
+_PIECE = 1 << 20
 
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
+def _digest(path: str) -> tuple[str, int]:
+    """The digest and the size of a file. Blocks."""
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return f"sha256:{digest}", file.tell()
 
 
 class Content:
@@ -46,6 +56,31 @@ class Content:
             async with await anyio.open_file(path, "xb", opener=_private) as file:
                 async for part in stream:
                     await file.write(part.data)
+
+    async def write(self, path: str, *, ref: str, lease: str) -> tuple[str, int]:
+        """Make a blob of the file `path`, held by `lease`; its digest and size. `ref` names the ingest meanwhile.
+
+        Raises OSError when the file can't be read. A blob that is there already is as good as a new one.
+        """
+        digest, size = await to_thread.run_sync(_digest, path)
+        begin = pb.WriteContentRequest(action=pb.STAT, ref=ref, total=size, expected=digest)
+        try:
+            async with self._channel.open(self._stub.Write, lease=lease) as stream:
+                await stream.send_message(begin)
+                await stream.recv_message()
+                async with await anyio.open_file(path, "rb") as file:
+                    offset = 0
+                    while data := await file.read(_PIECE):
+                        piece = pb.WriteContentRequest(action=pb.WRITE, ref=ref, offset=offset, data=data)
+                        await stream.send_message(piece)
+                        await stream.recv_message()
+                        offset += len(data)
+                commit = pb.WriteContentRequest(action=pb.COMMIT, ref=ref, total=size, offset=size, expected=digest)
+                await stream.send_message(commit, end=True)
+                await stream.recv_message()
+        except AlreadyExists:
+            pass
+        return digest, size
 
     async def info(self, digest: str) -> pb.Info:
         """Size, times and labels of the blob `digest`."""

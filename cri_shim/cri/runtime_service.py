@@ -81,7 +81,7 @@ class RuntimeService(cri.RuntimeServiceBase):
         return await sandbox_checkpoint.checkpoint_pod(self._parts, message)
 
     async def restore_pod(self, message: cri.RestorePodRequest) -> cri.RestorePodResponse:
-        return sandbox_restore.restore_pod(message)
+        return await sandbox_restore.restore_pod(self._parts, message)
 
     async def pod_sandbox_status(self, message: cri.PodSandboxStatusRequest) -> cri.PodSandboxStatusResponse:
         return await sandbox_status.pod_sandbox_status(self._parts, message)

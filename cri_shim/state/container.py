@@ -72,6 +72,7 @@ class Container:
     process: Process  # of its OCI spec: the user for status, and what an exec starts from
     mount_label: str = ""  # of its OCI spec: the SELinux label of its root file system
     io: ContainerIo | None = None
+    restore_from: str = ""  # the directory of a checkpoint, until the container has been started from it
     timeline: Timeline | None = None
     removing: bool = False
     stop_signal_sent: bool = False

@@ -15,7 +15,7 @@ from cri_shim.errors import DataLoss, FailedPrecondition
 from cri_shim.oci.image import ImageConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from cri_shim.containerd.content import Content
 
@@ -48,6 +48,7 @@ class _Manifest(msgspec.Struct, frozen=True):
     manifests: list[Descriptor] | None = None
     config: Descriptor | None = None
     layers: list[Descriptor] | None = None
+    annotations: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class ImageContent:
     config: ImageConfig
     layers: tuple[Descriptor, ...]
     size: int  # of the index, the manifest, the configuration and the compressed layers, in bytes
+    annotations: Mapping[str, str]  # of the index and the manifest
 
     @property
     def chain_ids(self) -> list[str]:
@@ -83,10 +85,12 @@ async def read_image(content: Content, digest: str, architecture: str) -> ImageC
     for a blob that is none of an image's.
     """
     size, manifest = 0, None
+    annotations: dict[str, str] = {}
     for _ in range(_DEEPEST):
         data = await content.read(digest)
         size += len(data)
         manifest = _decoded(data, _Manifest, digest)
+        annotations.update(manifest.annotations or {})
         if not manifest.manifests:
             break
         digest = _choose(manifest.manifests, digest, architecture).digest
@@ -100,6 +104,7 @@ async def read_image(content: Content, digest: str, architecture: str) -> ImageC
         config=config,
         layers=layers,
         size=size + manifest.config.size + sum(layer.size for layer in layers),
+        annotations=annotations,
     )
 
 

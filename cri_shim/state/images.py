@@ -7,7 +7,7 @@ label of ours on the way. Source: containerd `internal/cri/store/image/image.go`
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -45,6 +45,7 @@ class ImageRecord:
     chain_id: str
     size: int
     config: ImageConfig
+    annotations: Mapping[str, str] = field(default_factory=dict)  # of its index and manifest
 
     @property
     def pinned(self) -> bool:
@@ -195,6 +196,7 @@ class ImageStore:
             chain_id=content.chain_ids[-1] if content.chain_ids else "",
             size=content.size,
             config=content.config,
+            annotations=content.annotations,
         )
         self._put(record)
         self._ids[image.name] = image_id

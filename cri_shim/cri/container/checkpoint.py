@@ -14,7 +14,7 @@ import secrets
 import shutil
 import tarfile
 import time
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -28,14 +28,14 @@ from cri_shim.api.runtime import v1 as cri
 from cri_shim.containerd import typeurl
 from cri_shim.cri import remains
 from cri_shim.cri.container.status import container_status_of
-from cri_shim.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, Unknown
+from cri_shim.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, NotFound, Unknown
 from cri_shim.linux.files import remove_tree
 from cri_shim.state import checkpoint
 from cri_shim.state.go_json import to_json_value
 from cri_shim.state.undo import CLEANUP_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from cri_shim.cri.parts import Parts
     from cri_shim.state.container import Container
@@ -84,13 +84,13 @@ def flight_of(container: Container) -> str:
     return f"checkpoint of container {container.id}"
 
 
-def require_criu(parts: Parts, subject: str) -> None:
-    """Raise FailedPrecondition where `subject` can't be checkpointed on this node, saying why."""
+def require_criu(parts: Parts, subject: str, what: str = "checkpointed") -> None:
+    """Raise FailedPrecondition where `subject` can't be `what` on this node, saying why."""
     if not parts.settings.runtime.enable_criu:
-        raise FailedPrecondition(f"{subject} can't be checkpointed: enable_criu is false in this node's configuration")
+        raise FailedPrecondition(f"{subject} can't be {what}: enable_criu is false in this node's configuration")
     if shutil.which("criu") is None:
         raise FailedPrecondition(
-            f"{subject} can't be checkpointed: there is no criu on this node (PATH is "
+            f"{subject} can't be {what}: there is no criu on this node (PATH is "
             f"{os.environ.get('PATH', '')}): install CRIU 3.16 or later"
         )
 
@@ -100,10 +100,12 @@ async def _checkpoint(parts: Parts, container: Container, location: str, seconds
     try:
         with anyio.fail_after(seconds):
             await to_thread.run_sync(_make_directories, work)
-            await _dump(parts, container, work, seconds)
-            await _save_layer(parts, container, os.path.join(work, "rootfs-diff.tar"))
+            async with _frozen(parts, container):  # what it has written is to be as old as what it knows
+                await _dump(parts, container, work, seconds)
+                await _save_layer(parts, container, os.path.join(work, "rootfs-diff.tar"))
+                await to_thread.run_sync(_save_log, container.metadata.log_path, work)
             documents = await _documents(parts, container)
-            await to_thread.run_sync(_write_archive, work, documents, container.metadata.log_path, location)
+            await to_thread.run_sync(_write_archive, work, documents, location)
     except TimeoutError:
         raise DeadlineExceeded(f"no checkpoint of container {container.id} within {seconds} s") from None
     except OSError as error:
@@ -112,6 +114,23 @@ async def _checkpoint(parts: Parts, container: Container, location: str, seconds
         with anyio.move_on_after(CLEANUP_SECONDS, shield=True):
             await to_thread.run_sync(remove_tree, work)
     log.info("container checkpointed", container=container.id, location=location)
+
+
+@asynccontextmanager
+async def _frozen(parts: Parts, container: Container) -> AsyncIterator[None]:
+    """Have nothing of the container move while the block lasts. Killed meanwhile, the next server thaws it."""
+    tasks = parts.containerd.tasks
+    try:
+        await tasks.pause(container.id)
+        yield
+    finally:
+        with anyio.CancelScope(shield=True), suppress(NotFound):
+            await tasks.resume(container.id)
+
+
+def _save_log(path: str, work: str) -> None:
+    if path and os.path.isfile(path):
+        shutil.copyfile(path, os.path.join(work, "container.log"))
 
 
 def _make_directories(work: str) -> None:
@@ -171,7 +190,7 @@ def rfc3339(nanoseconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
 
 
-def _write_archive(work: str, documents: Mapping[str, bytes], container_log: str, location: str) -> None:
+def _write_archive(work: str, documents: Mapping[str, bytes], location: str) -> None:
     """Write the archive beside `location`, and give it that name when it is whole. Blocks."""
     for name, content in documents.items():
         with open(os.open(os.path.join(work, name), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), "wb") as file:
@@ -182,8 +201,6 @@ def _write_archive(work: str, documents: Mapping[str, bytes], container_log: str
         with open(fd, "wb") as file, tarfile.open(fileobj=file, mode="w") as archive:
             for name in sorted(os.listdir(work)):
                 archive.add(os.path.join(work, name), name)
-            if container_log and os.path.isfile(container_log):
-                archive.add(container_log, "container.log")
         os.replace(unfinished, location)
     except BaseException:
         with suppress(FileNotFoundError):

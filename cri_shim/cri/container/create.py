@@ -20,6 +20,7 @@ from cri_shim.api.runtime import v1 as cri
 from cri_shim.cri import remains
 from cri_shim.cri.container.check import check_config
 from cri_shim.cri.container.image_mounts import as_asked, mount_images
+from cri_shim.cri.container.restore import apply_layer, ground, named, restore_log
 from cri_shim.cri.container.spec import workload_spec
 from cri_shim.cri.container.stop_signal import oci_name
 from cri_shim.cri.container.volumes import image_volumes, populate
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cri_shim.api.containerd.types import mount_pb2
+    from cri_shim.cri.container.restore import Checkpoint
     from cri_shim.cri.container.volumes import ImageVolume
     from cri_shim.cri.parts import Parts
     from cri_shim.oci.spec import Spec
@@ -54,8 +56,10 @@ if TYPE_CHECKING:
     from cri_shim.state.sandbox import Sandbox
 
 
-async def create_container(parts: Parts, request: cri.CreateContainerRequest) -> cri.CreateContainerResponse:
-    """Create a container in a ready sandbox; the answer holds its id.
+async def create_container(
+    parts: Parts, request: cri.CreateContainerRequest, checkpoint: Checkpoint | None = None
+) -> cri.CreateContainerResponse:
+    """Create a container in a ready sandbox, to be restored from `checkpoint` or anew; the answer holds its id.
 
     The same request again, while the first is in flight or as long as the container has not been started, gets the
     same id. Raises InvalidArgument for a bad config, NotFound for an unknown sandbox or image, FailedPrecondition when
@@ -75,22 +79,20 @@ async def create_container(parts: Parts, request: cri.CreateContainerRequest) ->
     if (created := _answered_before(parts, name, sandbox, config)) is not None:
         return cri.CreateContainerResponse(container_id=created)
     sandbox.require_ready()
-    creation = _Creation(
-        parts=parts,
-        sandbox=sandbox,
-        pod=pod,
+    found = checkpoint or named(parts, config.image.image)
+    metadata = ContainerMetadata(
+        id=new_id(),
+        name=name,
+        sandbox_id=sandbox.id,
         config=config,
-        image=parts.images.resolve(config.image.image),
-        metadata=ContainerMetadata(
-            id=new_id(),
-            name=name,
-            sandbox_id=sandbox.id,
-            config=config,
-            log_path=log_path(sandbox.metadata.config.log_directory, config.log_path),
-        ),
+        log_path=log_path(sandbox.metadata.config.log_directory, config.log_path),
     )
-    container_id = await parts.flights.join(f"container {name}", request, creation.run)
-    return cri.CreateContainerResponse(container_id=container_id)
+
+    async def create() -> str:
+        async with ground(parts, found, metadata.id, config) as on:
+            return await _Creation(parts, sandbox, pod, config, on.image, metadata, on.checkpoint).run()
+
+    return cri.CreateContainerResponse(container_id=await parts.flights.join(f"container {name}", request, create))
 
 
 def _answered_before(parts: Parts, name: str, sandbox: Sandbox, config: cri.ContainerConfig) -> str | None:
@@ -134,6 +136,7 @@ class _Creation:
     config: cri.ContainerConfig
     image: ImageRecord
     metadata: ContainerMetadata
+    checkpoint: str = ""  # where the one is unpacked that it is to be restored from
     timeline: Timeline = field(default_factory=lambda: Timeline("CreateContainer"))
 
     @property
@@ -157,11 +160,13 @@ class _Creation:
         self.metadata = replace(self.metadata, config=self.config)
         volumes = image_volumes(parts, self.id, self.config, self.image.config)
         accounts = parts.accounts.known(runtime.snapshotter, self.image.chain_id)
-        prepared = accounts is None or bool(volumes)  # the root file system has to be looked into first
-        if accounts is None or volumes:
+        prepared = accounts is None or bool(volumes or self.checkpoint)  # the root file system is worked on first
+        if accounts is None or volumes or self.checkpoint:
             mounts = await self._prepare_snapshot()
             with step("root file system"):
                 accounts = await parts.accounts.of(runtime.snapshotter, self.image.chain_id, mounts)
+                if self.checkpoint:  # after the accounts, which are kept for all containers of the image
+                    await apply_layer(parts, self.checkpoint, self.id, mounts, self.sandbox.id)
                 await to_thread.run_sync(populate, volumes, mounts, parts.paths)
         spec = await self._spec(accounts, volumes)
         self.metadata = self._completed_metadata()
@@ -172,6 +177,8 @@ class _Creation:
                 parts.containerd.containers.create(self._record(spec)),
                 _nothing() if prepared else self._prepare_snapshot(),
             )
+        if self.checkpoint:
+            await self._restore_log(undo)
         self.sandbox.require_ready()  # it may have been stopped meanwhile, unaware of us
         self._publish(spec, status, io)
 
@@ -180,6 +187,11 @@ class _Creation:
             snapshotter = self.sandbox.runtime.snapshotter
             labels = await remap_labels(self.parts, snapshotter, own_users(self.config.linux))
             return await prepare_snapshot(self.parts, self.image, snapshotter, self.id, labels, lease=self.sandbox.id)
+
+    async def _restore_log(self, undo: Undo) -> None:
+        path = self.metadata.log_path
+        if await to_thread.run_sync(restore_log, self.checkpoint, path):
+            undo.push("log", lambda: to_thread.run_sync(os.unlink, path))
 
     async def _spec(self, accounts: Accounts, volumes: Sequence[ImageVolume]) -> Spec:
         parts, sandbox = self.parts, self.sandbox
@@ -200,6 +212,7 @@ class _Creation:
             process=spec.process or Process(),
             mount_label=spec.linux.mount_label if spec.linux else "",
             io=io,
+            restore_from=self.checkpoint,
             timeline=self.timeline,
         )
         self.parts.containers.add(container)

@@ -5,6 +5,7 @@ Source: containerd `internal/cri/server/restart.go` (`loadContainer`): its table
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -16,12 +17,15 @@ from anyio import to_thread
 from cri_shim.api.containerd.types.task import task_pb2
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.cri import remains
+from cri_shim.cri.container.checkpoint import DIRECTORY
 from cri_shim.cri.container.exit import watch_container
 from cri_shim.cri.container.log_file import log_file
 from cri_shim.cri.container.oom import was_oom_killed
+from cri_shim.cri.container.restore import directory_of
 from cri_shim.cri.handler import stored_runtime
 from cri_shim.cri.selinux import hold_again
 from cri_shim.errors import CriError, DataLoss, NotFound
+from cri_shim.linux.files import remove_tree
 from cri_shim.oci.spec import Process, Spec, from_json
 from cri_shim.state import checkpoint
 from cri_shim.state.container import REASON_OOM_KILLED, REASON_UNKNOWN, UNKNOWN_EXIT_CODE, Container, ContainerStatus
@@ -45,8 +49,11 @@ async def recover_container(parts: Parts, record: ContainerRecord, task: task_pb
         runtime=stored_runtime(parts.settings, _handler_of(parts, metadata), record, None),
         process=spec.process or Process(),
         mount_label=spec.linux.mount_label if spec.linux else "",
+        restore_from=await to_thread.run_sync(directory_of, parts, metadata.id),
     )
     try:
+        if task is not None and task.status == task_pb2.PAUSED:
+            task = await _thawed(parts, task)
         await _reconcile(parts, container, task)
     except (CriError, OSError) as error:
         log.error("container of unknown state", container=container.id, error=str(error))
@@ -77,6 +84,17 @@ async def _stored_status(parts: Parts, record: ContainerRecord) -> ContainerStat
             reason=REASON_UNKNOWN,
             unknown=True,
         )
+
+
+async def _thawed(parts: Parts, task: task_pb2.Process) -> task_pb2.Process:
+    """A frozen task as it is; one that a checkpoint has frozen, which a kill cut off, runs again."""
+    work = os.path.join(parts.paths.container_root(task.id), DIRECTORY)
+    if not await to_thread.run_sync(os.path.isdir, work):
+        return task
+    log.warning("container of a cut-off checkpoint thawed", container=task.id)
+    await parts.containerd.tasks.resume(task.id)
+    await to_thread.run_sync(remove_tree, work)
+    return await parts.containerd.tasks.get(task.id)
 
 
 async def _reconcile(parts: Parts, container: Container, task: task_pb2.Process | None) -> None:

@@ -11,23 +11,28 @@ from typing import TYPE_CHECKING
 
 import anyio
 import structlog
+from anyio import to_thread
 
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.cri import remains
 from cri_shim.cri.container.checkpointed import checkpointed
 from cri_shim.cri.container.exit import watch_container
 from cri_shim.cri.container.log_file import log_file
+from cri_shim.cri.container.restore import reasons, restore_options
 from cri_shim.cri.container.spec import target_pid
 from cri_shim.cri.events import STARTED, STOPPED, container_event
 from cri_shim.cri.selinux import with_context
 from cri_shim.cri.user_namespace import own_users, task_options
 from cri_shim.errors import AlreadyExists, CriError, Unknown
+from cri_shim.linux.files import remove_tree
 from cri_shim.observe.timeline import Timeline, step
 from cri_shim.state.container import REASON_START_ERROR, START_ERROR_EXIT_CODE
 from cri_shim.state.undo import CLEANUP_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from google.protobuf import any_pb2
 
     from cri_shim.api.containerd.types import mount_pb2
     from cri_shim.cri.parts import Parts
@@ -87,14 +92,18 @@ async def _start_task(parts: Parts, container: Container) -> None:
         made = await parts.containerd.snapshots.mounts(container.runtime.snapshotter, container.id)
         mounts = with_context(made, container.mount_label)
     io.start(log_file(parts, container))
+    options = _options(container)
     with step("task create (runtime)"):
         try:
-            await _create_task(parts, container, io, mounts)
+            await _create_task(parts, container, io, mounts, options)
         except AlreadyExists:  # of a start that was cut off with the server before us
             await remains.remove_task(parts, container.id)
-            await _create_task(parts, container, io, mounts)
-    with step("task start"):
-        pid = await tasks.start(container.id)
+            await _create_task(parts, container, io, mounts, options)
+    if container.restore_from:
+        pid = await _restore(parts, container)
+    else:
+        with step("task start"):
+            pid = await tasks.start(container.id)
     with step("checkpoint"):
         await checkpointed(parts, container, pid=pid, started_at=time.time_ns())
     container_event(parts, container, STARTED)
@@ -103,7 +112,33 @@ async def _start_task(parts: Parts, container: Container) -> None:
         await io.opened()
 
 
-async def _create_task(parts: Parts, container: Container, io: ContainerIo, mounts: Sequence[mount_pb2.Mount]) -> None:
+def _options(container: Container) -> any_pb2.Any | None:
+    if container.restore_from:
+        return restore_options(container.runtime, container.restore_from)
+    return task_options(container.runtime, own_users(container.metadata.config.linux), container.process.user)
+
+
+async def _restore(parts: Parts, container: Container) -> int:
+    """Have the runtime restore the container's processes; the pid of its first. The checkpoint is then done with."""
+    directory = container.restore_from
+    with step("task restore"):
+        try:
+            pid = await parts.containerd.tasks.start(container.id)
+        except CriError as error:
+            why = await to_thread.run_sync(reasons, directory)
+            raise error.because(f"CRIU did not restore the container ({why})" if why else "restore") from error
+    container.restore_from = ""
+    await to_thread.run_sync(remove_tree, directory)
+    return pid
+
+
+async def _create_task(
+    parts: Parts,
+    container: Container,
+    io: ContainerIo,
+    mounts: Sequence[mount_pb2.Mount],
+    options: any_pb2.Any | None,
+) -> None:
     try:
         await parts.containerd.tasks.create(
             container.id,
@@ -112,7 +147,7 @@ async def _create_task(parts: Parts, container: Container, io: ContainerIo, moun
             stdout=io.stdout,
             stderr=io.stderr,
             terminal=io.terminal,
-            options=task_options(container.runtime, own_users(container.metadata.config.linux), container.process.user),
+            options=options,
             runtime_path=container.runtime.path,
         )
     except CriError as error:

@@ -81,10 +81,11 @@ def test_an_archive_replaces_an_older_one_as_a_whole_and_a_failed_one_leaves_not
     (work / "checkpoint" / "pages.img").write_bytes(b"pages")
     log.write_text("a line\n")
     with pytest.raises(FileNotFoundError):
-        checkpoint._write_archive(str(work), {}, str(log), str(location))
+        checkpoint._write_archive(str(work), {}, str(location))
     location.parent.mkdir()
     location.write_bytes(b"older" * 10_000)
-    checkpoint._write_archive(str(work), {"status": b"{}"}, str(log), str(location))
+    checkpoint._save_log(str(log), str(work))
+    checkpoint._write_archive(str(work), {"status": b"{}"}, str(location))
     with tarfile.open(location) as archive:
         assert sorted(archive.getnames()) == ["checkpoint", "checkpoint/pages.img", "container.log", "status"]
     assert [path.name for path in location.parent.iterdir()] == ["archive.tar"]

@@ -1,4 +1,4 @@
-"""CheckpointPod and RestorePod before CRIU is asked: refusals, the names of files, what a failure leaves."""
+"""CheckpointPod before CRIU is asked: refusals, the names of files, what a failure leaves."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from cri_shim.api.runtime import v1 as cri
 from cri_shim.config import default
 from cri_shim.cri.sandbox import checkpoint
 from cri_shim.cri.sandbox.checkpoint import checkpoint_pod
-from cri_shim.cri.sandbox.restore import restore_pod
 from cri_shim.errors import FailedPrecondition, InvalidArgument, NotFound
 from cri_shim.oci.spec import Process
 from cri_shim.state.container import Container, ContainerStatus
@@ -191,15 +190,3 @@ def test_a_name_that_no_file_can_have_gives_way_to_the_id(name):
 def test_of_two_containers_of_one_name_each_is_called_by_its_id():
     names = list(checkpoint.archives([container("1" * 64), container("2" * 64), container("3" * 64, "other")]))
     assert names == ["1" * 64 + ".tar", "2" * 64 + ".tar", "other.tar"]
-
-
-@pytest.mark.parametrize(
-    ("path", "kind", "text"),
-    [
-        ("pod", InvalidArgument, "checkpoint_path 'pod': give the absolute path"),
-        ("/var/pod", FailedPrecondition, r"the pod in /var/pod can't be restored: .*does not start containers"),
-    ],
-)
-def test_a_restore_is_refused_with_what_is_missing(path, kind, text):
-    with pytest.raises(kind, match=text):
-        restore_pod(cri.RestorePodRequest(checkpoint_path=path))
