@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from anyio import to_thread
 from grpclib import GRPCError
 from grpclib.const import Status
 
@@ -87,6 +88,65 @@ async def test_an_image_that_somebody_else_brings_appears_by_itself_and_goes(
     await kubelet.remove_image(IMAGE)
 
 
+async def test_images_that_change_while_nobody_serves_are_found_as_they_are(
+    kubelet: Kubelet, containerd: Containerd, running: RunningNode
+) -> None:
+    await kubelet.pull(IMAGE)
+    daemon = running.shim.daemon if running.shim else containerd.daemon
+    other = "example.com/somebody/else:2"
+    containerd.ctr("images", "tag", IMAGE, other)
+    await to_thread.run_sync(daemon.kill)
+    if running.shim:
+        containerd.ctr("images", "rm", IMAGE)
+    await to_thread.run_sync(daemon.start)
+    image = await kubelet.image(other)
+    assert image is not None
+    assert (IMAGE in image.repo_tags) is (running.shim is None)
+    await kubelet.remove_image(other)
+
+
+async def test_the_space_of_an_image_is_free_when_its_removal_is_answered(
+    kubelet: Kubelet, containerd: Containerd
+) -> None:
+    def held() -> set[str]:
+        return {*containerd.ctr("content", "list", "-q").split(), *snapshot_keys(containerd)}
+
+    before = held()
+    await kubelet.pull(IMAGE)
+    assert len(held() - before) > 3
+    await kubelet.remove_image(IMAGE)
+    assert held() == before
+
+
+def snapshot_keys(containerd: Containerd) -> list[str]:
+    return [line.split()[0] for line in containerd.ctr("snapshots", "list").splitlines()[1:]]
+
+
+async def test_an_image_in_use_can_be_removed_and_its_container_runs_on(
+    kubelet: Kubelet, containerd: Containerd
+) -> None:
+    name = "example.com/used:1"
+    containerd.ctr("images", "tag", BUSYBOX, name)
+
+    async def there() -> bool | None:
+        return await kubelet.image(name) is not None or None
+
+    await eventually(there)
+    pod = await kubelet.run_pod()
+    container = await kubelet.create(pod, kubelet.container_config(image=name))
+    await kubelet.start(container)
+    try:
+        await kubelet.remove_image(name)
+        assert await kubelet.image(BUSYBOX) is None  # the same image: all its names are gone
+        assert (await kubelet.exec(container, "cat", "/etc/passwd")).exit_code == 0
+        assert (await kubelet.status(container)).image_ref
+        with pytest.raises(GRPCError) as caught:
+            await kubelet.create(pod, kubelet.container_config(image=name))
+        assert caught.value.status is Status.NOT_FOUND
+    finally:
+        await kubelet.pull(BUSYBOX)
+
+
 async def test_the_image_file_system_is_a_directory_of_the_node_and_grows_with_images(
     kubelet: Kubelet, running: RunningNode
 ) -> None:
@@ -100,6 +160,27 @@ async def test_the_image_file_system_is_a_directory_of_the_node_and_grows_with_i
     assert running.node.path(usage.fs_id.mountpoint).is_dir()
     assert usage.inodes_used is not None
     assert usage.inodes_used.value > 0
+
+
+@pytest.mark.shim_only
+async def test_what_containers_have_written_is_told_apart_from_images(kubelet: Kubelet) -> None:
+    """Improvement: containerd tells only of both together."""
+
+    async def written() -> int:
+        answer = await kubelet.images.image_fs_info(cri.ImageFsInfoRequest())
+        used, images = answer.container_filesystems[0], answer.image_filesystems[0]
+        assert used.fs_id == images.fs_id
+        assert used.used_bytes is not None
+        return used.used_bytes.value
+
+    before = await written()
+    command = ["sh", "-c", "head -c 9000000 /dev/zero >/file; sleep 1000"]
+    await kubelet.run(await kubelet.run_pod(), kubelet.container_config(command))
+
+    async def more() -> bool | None:
+        return await written() > before + 8_000_000 or None
+
+    await eventually(more, 20)
 
 
 async def test_a_container_names_its_image_by_tag_and_digest(kubelet: Kubelet) -> None:

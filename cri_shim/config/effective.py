@@ -10,13 +10,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
-from cri_shim.config.image_settings import RegistryConfig
+from cri_shim.config.image_settings import ImageSettings, RegistryConfig
+from cri_shim.config.migrate import TRANSFER
 from cri_shim.config.runtime_settings import RUNC_OPTIONS, RUNC_V2, CniSettings, HandlerSettings, RuntimeHandler
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from cri_shim.config.image_settings import ImageSettings, RegistrySettings
+    from cri_shim.config.image_settings import RegistrySettings, TransferSettings
     from cri_shim.config.report import Report
     from cri_shim.config.runtime_settings import RuntimeSettings
     from cri_shim.config.settings import Settings, ShimSettings, StreamingSettings
@@ -36,7 +37,7 @@ _WITHOUT_EFFECT = "has no effect here: images are pulled by containerd's Transfe
 def effective(settings: Settings, report: Report) -> Settings:
     """`settings` with what follows from them filled in; what can't be is reported."""
     _check_streaming(settings.streaming, report)
-    _check_local_pull(settings.images, report)
+    _check_local_pull(settings.images, settings.transfer, report)
     shim = _shim(settings.shim, report)
     return replace(
         settings,
@@ -139,17 +140,16 @@ def _registry(registry: RegistrySettings, report: Report) -> RegistrySettings:
     return replace(registry, configs=configs, config_path=registry.config_path or default)
 
 
-def _check_local_pull(images: ImageSettings, report: Report) -> None:
+def _check_local_pull(images: ImageSettings, transfer: TransferSettings, report: Report) -> None:
     """Warn of what only containerd's older, local way to pull obeys."""
-    asked = {
-        "use_local_image_pull": images.use_local_image_pull,
-        "disable_snapshot_annotations": not images.disable_snapshot_annotations,
-        "image_pull_with_sync_fs": images.image_pull_with_sync_fs,
-        "max_concurrent_downloads": images.max_concurrent_downloads != 3,  # noqa: PLR2004  (the default)
-    }
-    for name, set_ in asked.items():
-        if set_:
-            report.warn(("images", name), _WITHOUT_EFFECT)
+    if images.use_local_image_pull:
+        report.warn(("images", "use_local_image_pull"), _WITHOUT_EFFECT)
+    asked = images.max_concurrent_downloads
+    if asked not in (ImageSettings.max_concurrent_downloads, transfer.max_concurrent_downloads):
+        report.warn(
+            ("images", "max_concurrent_downloads"),
+            f"{_WITHOUT_EFFECT}: set it to {asked} in [plugins.'{TRANSFER}'], and restart containerd",
+        )
 
 
 def _check_streaming(streaming: StreamingSettings, report: Report) -> None:

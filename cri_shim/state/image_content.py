@@ -40,6 +40,7 @@ class Descriptor(msgspec.Struct, frozen=True, rename="camel"):
     size: int = 0
     media_type: str = ""
     platform: Platform | None = None
+    annotations: dict[str, str] | None = None
 
 
 class _Manifest(msgspec.Struct, frozen=True):

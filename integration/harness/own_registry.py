@@ -14,7 +14,7 @@ import secrets
 import ssl
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -82,6 +82,9 @@ class OwnRegistry:
     troubles: list[Trouble] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
+    most_at_once: int = 0  # blobs that were being sent
+    _sending: int = 0
+    _counting: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __enter__(self) -> Self:
         self._server = ThreadingHTTPServer(("", 0), self._handler(), bind_and_activate=False)
@@ -119,6 +122,17 @@ class OwnRegistry:
     def blob_requests(self) -> list[str]:
         """The digests of the blobs that were asked for, in order."""
         return [request.path.rsplit("/", 1)[1] for request in self.requests if "/blobs/" in request.path]
+
+    @contextmanager
+    def sending(self, path: str) -> Iterator[None]:
+        """A body on its way."""
+        counted = "/blobs/" in path
+        with self._counting:
+            self._sending += counted
+            self.most_at_once = max(self.most_at_once, self._sending)
+        yield
+        with self._counting:
+            self._sending -= counted
 
     def trouble_for(self, path: str) -> Trouble | None:
         """The trouble that a request of this path runs into."""
@@ -218,7 +232,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
-            with suppress(OSError):
+            with self._registry.sending(self.path), suppress(OSError):
                 for piece in _pieces(body, trouble):
                     self.wfile.write(piece)
         self.close_connection = trouble is not None

@@ -169,3 +169,16 @@ def test_text_that_is_not_toml_names_file_and_line(read, tmp_path: Path) -> None
     (tmp_path / "latin.toml").write_bytes(b'root = "\xe4"')
     with pytest.raises(ConfigInvalid, match=r"latin.toml: is not UTF-8 text"):
         load([str(tmp_path / "latin.toml")])
+
+
+@pytest.mark.parametrize(("transfer", "warned"), [(3, True), (5, False)])
+def test_a_number_of_downloads_is_warned_of_unless_containerd_is_told_too(read, transfer: int, *, warned: bool) -> None:
+    text = f"""version = 3
+[plugins."io.containerd.cri.v1.images"]
+max_concurrent_downloads = 5
+[plugins."io.containerd.transfer.v1.local"]
+max_concurrent_downloads = {transfer}
+"""
+    warnings = [bare(line) for line in read(text).warnings]
+    told = "set it to 5 in [plugins.'io.containerd.transfer.v1.local'], and restart containerd"
+    assert any(told in line for line in warnings) is warned

@@ -48,7 +48,8 @@ async def import_archive(parts: Parts, path: str, wanted: Wanted) -> None:
             source = importexport_pb2.ImageImportStream(stream=stream.id)
             nameless = imagestore_pb2.ImageReference(name=_NAMELESS, is_prefix=True, allow_overwrite=True)
             try:
-                await parts.containerd.transfer(source, destination(parts, wanted, "", [nameless]), lease=lease)
+                end = await destination(parts, wanted, "", [nameless])
+                await parts.containerd.transfer(source, end, lease=lease)
             except CriError as error:
                 failure = error
             tasks.cancel_scope.cancel()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.api.containerd.services.content.v1 import content_pb2
-from cri_shim.errors import NotFound
+from cri_shim.cri.image.unpack import is_there
 from cri_shim.state.image_content import read_image
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ async def discard_layers(parts: Parts, target: str, snapshotter: str) -> None:
     """Let go of the layers of the image at `target`, an index or a manifest, if `snapshotter` has them."""
     containerd = parts.containerd
     content = await read_image(containerd.content, target, parts.architecture)
-    if not content.layers or not await _unpacked(parts, snapshotter, content.chain_ids[-1]):
+    if not content.layers or not await is_there(parts, snapshotter, content.chain_ids[-1]):
         return
     layers = {layer.digest for layer in content.layers}
     held = (await containerd.content.info(content.manifest)).labels
@@ -31,11 +31,3 @@ async def discard_layers(parts: Parts, target: str, snapshotter: str) -> None:
         info = content_pb2.Info(digest=content.manifest, labels=dict.fromkeys(names, ""))
         async with containerd.leases.temporary():  # at whose end containerd looks for what is held no more
             await containerd.content.update(info, *(f"labels.{name}" for name in names))
-
-
-async def _unpacked(parts: Parts, snapshotter: str, chain_id: str) -> bool:
-    try:
-        await parts.containerd.snapshots.stat(snapshotter, chain_id)
-    except NotFound:
-        return False
-    return True

@@ -10,6 +10,7 @@ from cri_shim.api.runtime import v1 as cri
 from cri_shim.cri.image.archive import import_archive
 from cri_shim.cri.image.pull import labels_of, pull, pull_snapshotter, record
 from cri_shim.cri.image.transfer import Wanted
+from cri_shim.cri.image.unpack import ensure_unpacked
 from cri_shim.errors import CriError, NotFound
 from cri_shim.observe.timeline import step
 from cri_shim.state import reference
@@ -43,6 +44,8 @@ async def _import(parts: Parts, wanted: Wanted) -> ImageRecord:
     with step("import", lane="image"):
         await import_archive(parts, path, wanted)
         try:
-            return await record(parts, wanted)
+            image = await record(parts, wanted)
         except NotFound as error:
             raise error.because(f"sandbox_image_archive {path!r} has no image of that name") from error
+    await ensure_unpacked(parts, image, wanted.snapshotter)
+    return image

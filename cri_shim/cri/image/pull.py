@@ -16,6 +16,7 @@ from cri_shim.api.runtime import v1 as cri
 from cri_shim.cri.image.discard import discard_layers
 from cri_shim.cri.image.fitness import check_fitness
 from cri_shim.cri.image.transfer import Wanted, transfer
+from cri_shim.cri.image.unpack import ensure_unpacked
 from cri_shim.errors import CriError, InvalidArgument, NotFound
 from cri_shim.linux.binfmt import emulates
 from cri_shim.observe.timeline import Timeline, step
@@ -73,6 +74,7 @@ async def _pull(parts: Parts, wanted: Wanted) -> ImageRecord:
         try:
             with step("name", lane="image"):
                 image = await record(parts, wanted)
+            await ensure_unpacked(parts, image, wanted.snapshotter)
         except CriError:
             if not there_before:
                 await _forget(parts, name)

@@ -20,6 +20,7 @@ from cri_shim.containerd import typeurl
 from cri_shim.cri.image.credentials import ANONYMOUS, configured, credentials_for, given
 from cri_shim.cri.image.failure import corrupt_ingest, pull_failure
 from cri_shim.cri.image.hosts import host_directory, servers
+from cri_shim.cri.image.unpack import unpacks_as_it_fetches
 from cri_shim.errors import Canceled, CriError, FailedPrecondition, InvalidArgument
 from cri_shim.observe.timeline import step_ended
 
@@ -28,12 +29,15 @@ if TYPE_CHECKING:
 
     from cri_shim.api.runtime import v1 as cri
     from cri_shim.config.image_settings import RegistrySettings
+    from cri_shim.containerd.events import Events
     from cri_shim.containerd.streaming import MessageStream
     from cri_shim.cri.image.progress import Done, PullProgress
     from cri_shim.cri.parts import Parts
     from cri_shim.state.reference import Reference
 
 log = structlog.get_logger(__name__)
+
+PROGRESS_TOPIC = "/cri-shim/pull"
 
 _WATCH_SECONDS = 10.0
 
@@ -65,15 +69,15 @@ async def transfer(parts: Parts, wanted: Wanted, progress: PullProgress) -> None
     ):
         resolver = registry_pb2.RegistryResolver(auth_stream=credentials_stream.id, headers=headers, host_dir=directory)
         source = registry_pb2.OCIRegistry(reference=str(wanted.reference), resolver=resolver)
-        tasks.start_soon(_follow, progress_stream, progress)
+        tasks.start_soon(_follow, progress_stream, progress, parts.containerd.events)
         tasks.start_soon(_answer, credentials_stream, wanted.auth, registry)
         tasks.start_soon(_watch, parts, progress, watchdog)
-        tasks.start_soon(_tell, progress)
+        tasks.start_soon(_tell, progress, parts.containerd.events)
         try:
             with watchdog:
                 await parts.containerd.transfer(
                     source,
-                    destination(parts, wanted, str(wanted.reference)),
+                    await destination(parts, wanted, str(wanted.reference)),
                     progress_stream=progress_stream.id,
                     lease=lease,
                 )
@@ -84,7 +88,7 @@ async def transfer(parts: Parts, wanted: Wanted, progress: PullProgress) -> None
         await _drop_corrupt(parts, failure)
         raise pull_failure(failure, wanted.reference, asked, given(wanted.auth))
     for done in progress.rest():
-        _record(progress.image, done)
+        await _record(progress, done, parts.containerd.events)
     if watchdog.cancelled_caught:
         seconds = parts.settings.images.image_pull_progress_timeout
         raise Canceled(
@@ -110,45 +114,60 @@ def _bearer(wanted: Wanted, asked: list[str]) -> dict[str, str]:
     return {"Authorization": f"Bearer {auth.registry_token}"}
 
 
-def destination(
+async def destination(
     parts: Parts, wanted: Wanted, name: str, extra_references: Iterable[imagestore_pb2.ImageReference] = ()
 ) -> imagestore_pb2.ImageStore:
-    """The image store, as the end of a transfer: for this machine's platform, unpacked for the handler.
+    """The image store, as the end of a transfer: for this machine's platform, unpacked for the handler if that will do.
 
     An empty `name` leaves the images the names of their own; `extra_references` name those that have none.
     """
     platform = platform_pb2.Platform(os="linux", architecture=parts.architecture)
+    unpack = imagestore_pb2.UnpackConfiguration(platform=platform, snapshotter=wanted.snapshotter)
     return imagestore_pb2.ImageStore(
         name=name,
         labels=wanted.labels,
         platforms=[platform],
         extra_references=extra_references,
-        unpacks=[imagestore_pb2.UnpackConfiguration(platform=platform, snapshotter=wanted.snapshotter)],
+        unpacks=[unpack] if await unpacks_as_it_fetches(parts, wanted.snapshotter) else [],
     )
 
 
-async def _follow(stream: MessageStream, progress: PullProgress) -> None:
+async def _follow(stream: MessageStream, progress: PullProgress, events: Events) -> None:
     try:
         async for message in stream:
             if typeurl.is_a(message, progress_pb2.Progress):
                 done = progress.update(typeurl.unpack(message, progress_pb2.Progress))
                 if done is not None:
-                    _record(progress.image, done)
+                    await _record(progress, done, events)
     except CriError as error:  # the transfer itself tells what is wrong
         log.debug("progress of a pull is lost", error=str(error))
 
 
-def _record(image: str, done: Done) -> None:
+async def _record(progress: PullProgress, done: Done, events: Events) -> None:
     kind, _, digest = done.blob.partition("-")
     step_ended(done.what, f"{kind} {digest.partition(':')[2][:8]}", done.begin)
-    log.debug("part of a pull ended", image=image, what=done.what, blob=done.blob, bytes=done.size)
+    log.debug("part of a pull ended", image=progress.image, what=done.what, blob=done.blob, bytes=done.size)
+    await _publish(events, progress, [done.blob])
 
 
-async def _tell(progress: PullProgress) -> None:
-    """Say in the log now and then how far a pull is that takes its time."""
+async def _tell(progress: PullProgress, events: Events) -> None:
+    """Say now and then how far a pull is that takes its time, in the log and as events."""
     while True:
         await anyio.sleep(_WATCH_SECONDS)
-        log.info("pull under way", image=progress.image, bytes=progress.bytes_read, blobs=progress.summary())
+        outstanding = progress.summary()
+        log.info("pull under way", image=progress.image, bytes=progress.bytes_read, blobs=outstanding)
+        await _publish(events, progress, outstanding)
+
+
+async def _publish(events: Events, progress: PullProgress, names: Iterable[str]) -> None:
+    """How far these blobs are, for whoever listens to containerd's events: in its own words, with the image above."""
+    with suppress(CriError):  # nothing hangs on it, and the transfer itself tells what is wrong
+        for name in names:
+            blob = progress.blobs[name]
+            event = progress_pb2.Progress(
+                event=blob.state, name=name, parents=[progress.image], progress=blob.done, total=blob.total
+            )
+            await events.publish(PROGRESS_TOPIC, event)
 
 
 async def _answer(stream: MessageStream, auth: cri.AuthConfig | None, registry: RegistrySettings) -> None:

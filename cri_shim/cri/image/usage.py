@@ -18,6 +18,8 @@ from cri_shim.api.containerd.services.snapshots.v1 import snapshots_pb2
 from cri_shim.errors import CriError, NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cri_shim.config.settings import Settings
     from cri_shim.containerd.client import Client
 
@@ -58,13 +60,11 @@ class SnapshotUsage:
 
     def total(self, snapshotter: str) -> Usage:
         """The sum over a snapshotter, as old as its oldest part; zeros, as of now, before the first round."""
-        parts = list(self._usage.get(snapshotter, {}).values())
-        return Usage(
-            size=sum(part.size for part in parts),
-            inodes=sum(part.inodes for part in parts),
-            at=min((part.at for part in parts), default=time.time_ns()),
-            active=False,
-        )
+        return _sum(list(self._usage.get(snapshotter, {}).values()))
+
+    def writable(self, snapshotter: str) -> Usage:
+        """As `total`, of the snapshots that can change: containers' layers."""
+        return _sum([one for one in self._usage.get(snapshotter, {}).values() if one.active])
 
     def root(self, snapshotter: str) -> str:
         """The directory that a snapshotter keeps its files in."""
@@ -103,3 +103,12 @@ class SnapshotUsage:
                 continue
             found[info.name] = Usage(usage.size, usage.inodes, time.time_ns(), active)
         return found
+
+
+def _sum(parts: Sequence[Usage]) -> Usage:
+    return Usage(
+        size=sum(part.size for part in parts),
+        inodes=sum(part.inodes for part in parts),
+        at=min((part.at for part in parts), default=time.time_ns()),
+        active=all(part.active for part in parts),
+    )

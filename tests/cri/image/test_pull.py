@@ -14,7 +14,7 @@ from cri_shim.api.containerd.types.descriptor_pb2 import Descriptor
 from cri_shim.api.containerd.types.transfer.progress_pb2 import Progress
 from cri_shim.api.containerd.types.transfer.registry_pb2 import AuthRequest, AuthResponse
 from cri_shim.api.runtime import v1 as cri
-from cri_shim.config.image_settings import RegistrySettings
+from cri_shim.config.image_settings import RegistrySettings, TransferSettings
 from cri_shim.containerd import typeurl
 from cri_shim.cri.image.pull import pull_image
 from cri_shim.cri.image.pulls import Pulls
@@ -67,6 +67,8 @@ class FakeContainerd:
         self.transfers: list[tuple[Any, Any]] = []
         self.images = SimpleNamespace(get=self._get)
         self.streaming = SimpleNamespace(open=self._open)
+        self.events = SimpleNamespace(publish=self._publish)
+        self.told: list[tuple[str, Any]] = []
         self.leases = SimpleNamespace(temporary=lambda: nullcontext("lease"))
 
     @asynccontextmanager
@@ -74,6 +76,9 @@ class FakeContainerd:
         self.streams[purpose] = stream = Stream(purpose)
         yield stream
         stream.close()
+
+    async def _publish(self, topic: str, event: Any) -> None:
+        self.told.append((topic, event))
 
     async def _get(self, name: str) -> Image:
         return Image(name=name, target=Descriptor(digest=TARGET))
@@ -94,7 +99,7 @@ class FakeStore:
         return name in self.named
 
     async def refresh(self, name: str) -> Any:  # noqa: ARG002
-        return SimpleNamespace(id=ID, config=self.config)
+        return SimpleNamespace(id=ID, config=self.config, chain_id="")
 
     async def name_image(self, image: Image, labels: dict[str, str]) -> None:
         self.named[image.name] = labels
@@ -116,8 +121,10 @@ class Node:
             discard_unpacked_layers=False,
             image_pull_progress_timeout=0.0,
             runtime_platforms={},
+            disable_snapshot_annotations=True,
+            image_pull_with_sync_fs=False,
         )
-        self.settings = SimpleNamespace(images=images)
+        self.settings = SimpleNamespace(images=images, transfer=TransferSettings())
 
     async def pull(self, name: str, auth: cri.AuthConfig | None = None) -> str:
         request = cri.PullImageRequest(image=cri.ImageSpec(image=name), auth=auth)
