@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -175,5 +176,27 @@ async def test_a_container_that_could_not_start_has_stopped(kubelet: Kubelet) ->
         with pytest.raises(Exception, match="no such file"):
             await kubelet.start(container)
         event = await listener.until(container, STOPPED)
+        assert event.containers_statuses[0].reason == "StartError"
+        assert listener.of(container) == [(container, CREATED), (container, STOPPED)]
+
+
+@pytest.mark.shim_only  # containerd's plugin starts it, whoever has gone
+async def test_a_start_that_is_given_up_is_told_of_once(kubelet: Kubelet) -> None:
+    """Its log hangs, so that the call is cut off when the process runs already."""
+    async with listening(kubelet) as (listener,):
+        pod = await kubelet.run_pod()
+        container = await kubelet.create(pod, kubelet.container_config(["sleep", "100"]))
+        path = kubelet.path((await kubelet.status(container)).log_path)
+        await anyio.Path(path).parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(path)
+        with anyio.move_on_after(1) as scope:
+            await kubelet.start(container)
+        assert scope.cancelled_caught
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            event = await listener.until(container, STOPPED)
+            await whole_life(kubelet)  # what else there were would have been told by its end
+        finally:
+            os.close(reader)
         assert event.containers_statuses[0].reason == "StartError"
         assert listener.of(container) == [(container, CREATED), (container, STOPPED)]

@@ -106,10 +106,10 @@ async def _start_task(parts: Parts, container: Container) -> None:
             pid = await tasks.start(container.id)
     with step("checkpoint"):
         await checkpointed(parts, container, pid=pid, started_at=time.time_ns())
-    container_event(parts, container, STARTED)
-    watch_container(parts, container)
     with anyio.move_on_after(LOG_SECONDS):  # a log's slow disk must not fail a start
         await io.opened()
+    container_event(parts, container, STARTED)
+    watch_container(parts, container)  # last, with nothing to wait for behind it: who fails ends the task and tells so
 
 
 def _options(container: Container) -> any_pb2.Any | None:
