@@ -5,6 +5,7 @@ Source: containerd `internal/cri/config/config.go` (`GetSandboxRuntime`, `Genera
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -15,6 +16,7 @@ from cri_shim.api.runtime import v1 as cri
 from cri_shim.containerd import typeurl
 from cri_shim.cri.namespace_options import namespace_options
 from cri_shim.errors import InvalidArgument, Unimplemented
+from cri_shim.linux.oci_runtime import OciRuntime
 from cri_shim.state.sandbox import RuntimeChoice
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 UNTRUSTED_ANNOTATION = "io.kubernetes.cri.untrusted-workload"
 UNTRUSTED_HANDLER = "untrusted"
 RUNC_V2 = "io.containerd.runc.v2"
+_RUNC = "runc"
+_RUNC_ROOT = "/run/containerd/runc"
 
 
 def choose_handler(settings: Settings, config: cri.PodSandboxConfig, wanted: str) -> RuntimeHandler:
@@ -91,6 +95,20 @@ def stored_runtime(
         path=configured.runtime_path if configured else "",
         snapshotter=container.snapshotter if container is not None else default,
     )
+
+
+def oci_runtime(runtime: RuntimeChoice, namespace: str) -> OciRuntime | None:
+    """The runtime that runc's shim runs a namespace's containers by; None for another shim, whose affair that is.
+
+    Source: containerd `cmd/containerd-shim-runc-v2/process` (`NewRunc`, `RuncRoot`).
+    """
+    if runtime.name != RUNC_V2:
+        return None
+    options = oci_pb2.Options()
+    if runtime.options is not None and typeurl.is_a(runtime.options, oci_pb2.Options):
+        options = typeurl.unpack(runtime.options, oci_pb2.Options)
+    root = os.path.join(options.root or _RUNC_ROOT, namespace)
+    return OciRuntime(options.binary_name or _RUNC, root, systemd_cgroup=options.systemd_cgroup)
 
 
 _RUNC_FIELDS = {

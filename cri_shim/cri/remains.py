@@ -14,7 +14,8 @@ import structlog
 from anyio import to_thread
 
 from cri_shim.cni import attachment
-from cri_shim.errors import NotFound
+from cri_shim.cri.handler import oci_runtime
+from cri_shim.errors import CriError, NotFound
 from cri_shim.linux import netns
 from cri_shim.linux.files import remove_tree, remove_trees
 from cri_shim.linux.shims import kill_processes, kill_shims
@@ -22,6 +23,7 @@ from cri_shim.linux.shims import kill_processes, kill_shims
 if TYPE_CHECKING:
     from cri_shim.cri.parts import Parts
     from cri_shim.state.metadata import SandboxMetadata
+    from cri_shim.state.sandbox import RuntimeChoice
 
 
 log = structlog.get_logger(__name__)
@@ -42,10 +44,22 @@ async def end_shims(parts: Parts, task_id: str) -> int:
     return await to_thread.run_sync(kill_shims, parts.settings.containerd.address, parts.containerd.namespace, task_id)
 
 
-async def end_processes(container_id: str) -> None:
-    """End what a container's shim has left running by its death: nobody else could any more."""
+async def end_lost(parts: Parts, container_id: str, runtime: RuntimeChoice) -> None:
+    """End what a container's shim has left by its death: processes, cgroups, the runtime's state of it.
+
+    Nobody else could any more: containerd clears away a pod's first task alone.
+    """
     if killed := await to_thread.run_sync(kill_processes, container_id):
         log.warning("processes of a lost container killed", container=container_id, processes=killed)
+    program = oci_runtime(runtime, parts.containerd.namespace)
+    if program is None or not program.knows(container_id):
+        return
+    try:
+        await program.delete(container_id)
+    except (CriError, OSError) as error:
+        log.error("the runtime can't remove a lost container", container=container_id, error=str(error))
+    else:
+        log.info("lost container removed by its runtime", container=container_id, runtime=program.binary)
 
 
 async def remove_container(parts: Parts, container_id: str) -> None:

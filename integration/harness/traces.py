@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _CRI: Final = "io.containerd.grpc.v1.cri"
 _TASKS: Final = "io.containerd.runtime.v2.task"
+_RUNTIMES: Final = f"/run/containerd/runc/{NAMESPACE}"
 _ID: Final = re.compile(r"[0-9a-f]{64}")
 _LASTING_INTERFACES: Final = ("lo", "cni0")
 _DAEMONS: Final = ("containerd", "docker-registry")
@@ -145,7 +146,9 @@ def _directories(node: Node, place: Place) -> frozenset[str]:
         for base in (place.root, place.state)
         for below in (f"{_CRI}/sandboxes", f"{_CRI}/containers", f"{_CRI}/image-volumes", f"{_TASKS}/{NAMESPACE}")
     ]
-    return frozenset(f"{parent}/{name}" for parent in parents for name in _names(node.path(parent)))
+    states = (name for name in _names(node.path(_RUNTIMES)) if _ID.fullmatch(name))  # crun keeps an empty one besides
+    found = (f"{parent}/{name}" for parent in parents for name in _names(node.path(parent)))
+    return frozenset((*found, *(f"{_RUNTIMES}/{name}" for name in states)))
 
 
 def _fifos(top: Path) -> Iterable[str]:

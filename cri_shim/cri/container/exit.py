@@ -41,7 +41,7 @@ async def handle_container_exit(parts: Parts, container: Container, exit_: Exit)
         changes = {"pid": 0, "finished_at": finished_at, "exit_code": exit_.status, "unknown": False}
         if not exit_.seen:
             changes["reason"] = REASON_UNKNOWN
-            await remains.end_processes(container.id)
+            await remains.end_lost(parts, container.id, container.runtime)
         elif await was_oom_killed(parts, container, exit_.status):
             changes["reason"] = REASON_OOM_KILLED
     if container.io is not None:

@@ -105,7 +105,9 @@ async def _reconcile(parts: Parts, container: Container, task: task_pb2.Process 
         if state == created:
             await _new_io(parts, container)
         elif state == running:
-            await remains.end_processes(container.id)
+            await remains.end_lost(parts, container.id, container.runtime)
+            with suppress(NotFound):  # containerd no longer tells of it, but keeps its bundle
+                await parts.containerd.tasks.delete(container.id)
             _end(container, time.time_ns(), UNKNOWN_EXIT_CODE, REASON_UNKNOWN)
     elif task.status == task_pb2.RUNNING:
         await _adopt_running(parts, container, task)
