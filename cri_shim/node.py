@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -36,7 +36,7 @@ from cri_shim.errors import Unavailable
 from cri_shim.events.broadcast import Broadcast
 from cri_shim.events.exits import ExitWatch
 from cri_shim.events.monitor import ContainerdHealth, monitor
-from cri_shim.linux import selinux
+from cri_shim.linux import blockio, resctrl, selinux
 from cri_shim.linux.cdi import CdiSpecs
 from cri_shim.linux.facts import gather
 from cri_shim.observe.metrics import serving_metrics
@@ -58,8 +58,10 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
+    from cri_shim.config.containerd_settings import TasksSettings
     from cri_shim.config.runtime_settings import CniSettings, RuntimeSettings
     from cri_shim.config.settings import Settings
+    from cri_shim.oci.facts import NodeFacts
     from cri_shim.oci.selinux import Contexts
     from cri_shim.state.container import Container
     from cri_shim.state.sandbox import Sandbox
@@ -134,7 +136,7 @@ async def _build(
         containerd=containerd,
         health=ContainerdHealth(),
         paths=paths,
-        facts=await to_thread.run_sync(gather),
+        facts=await to_thread.run_sync(_facts, settings.tasks),
         architecture=architecture,
         networks=_networks(settings),
         base_specs=await to_thread.run_sync(base_specs, settings),
@@ -156,6 +158,15 @@ async def _build(
         collector=Collector(
             containers, sandboxes, hierarchies, containerd.tasks, settings.runtime.stats_collect_period
         ),
+    )
+
+
+def _facts(tasks: TasksSettings) -> NodeFacts:
+    """The node, with the classes that are configured of it."""
+    return replace(
+        gather(),
+        blockio_classes=blockio.classes(tasks.blockio_config_file),
+        rdt_rules=resctrl.rules(tasks.rdt_config_file),
     )
 
 

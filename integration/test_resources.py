@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,9 +13,12 @@ from grpclib import GRPCError
 from grpclib.const import Status
 
 from cri_shim.api.runtime import v1 as cri
+from integration.harness.containerd import MAIN
 from integration.restarts import restart
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from integration.harness.assembly import RunningNode
     from integration.kubelet import Kubelet
 
@@ -166,3 +172,69 @@ async def test_a_pod_that_is_not_there_has_no_resources(kubelet: Kubelet) -> Non
             cri.UpdatePodSandboxResourcesRequest(pod_sandbox_id="f" * 64)
         )
     assert caught.value.status is Status.NOT_FOUND
+
+
+CLASSES = """
+Classes:
+  slow:
+  - Devices: [/dev/disks-of-tests/*]
+    ThrottleReadBps: 50M
+    ThrottleWriteIOPS: 1k
+"""
+TASKS = "[plugins.'io.containerd.service.v1.tasks-service']\nblockio_config_file = '/etc/containerd/blockio.yaml'\n"
+
+
+@pytest.fixture
+def disk(running: RunningNode) -> Iterator[str]:
+    """The number, `major:minor`, of a disk that the class `slow` of the node's is about."""
+    numbers = [(entry / "dev").read_text().strip() for entry in sorted(Path("/sys/block").iterdir())]
+    if not numbers:
+        pytest.skip("this machine has no block device")
+    assert running.shim
+    node, daemon, device = running.node, running.shim.daemon, running.node.path("/dev/disks-of-tests/one")
+    usual = node.path(MAIN.config).read_text()
+    device.parent.mkdir()
+    os.mknod(device, 0o600 | stat.S_IFBLK, os.makedev(*map(int, numbers[0].split(":"))))
+    node.write("/etc/containerd/blockio.yaml", CLASSES)
+    node.write(MAIN.config, usual + TASKS)
+    daemon.restart()
+    try:
+        yield numbers[0]
+    finally:
+        node.write(MAIN.config, usual)
+        daemon.restart()
+        device.unlink()
+        device.parent.rmdir()
+
+
+@pytest.mark.shim_only  # the peer is configured without classes
+@pytest.mark.parametrize("handler", ["", "crun"])
+async def test_a_class_of_block_io_is_in_force_and_outlives_an_update(
+    disk: str, kubelet: Kubelet, handler: str
+) -> None:
+    config = kubelet.pod_config()
+    config.annotations["blockio.resources.beta.kubernetes.io/pod"] = "slow"
+    container = await kubelet.run(await kubelet.run_pod(config, handler=handler), kubelet.container_config())
+    probe = "cd /sys/fs/cgroup; cat blkio/blkio.throttle.*_device io.max 2>/dev/null; true"
+    limited = (await kubelet.exec(container, "sh", "-c", probe)).stdout.decode().split()
+    assert limited in (
+        [disk, "50000000", disk, "1000"],
+        [disk, "rbps=50000000", "wbps=max", "riops=max", "wiops=1000"],
+    )
+    await update(kubelet, container, LATER)
+    assert (await kubelet.exec(container, "sh", "-c", probe)).stdout.decode().split() == limited
+
+
+@pytest.mark.shim_only
+async def test_a_class_of_block_io_that_there_is_not_is_refused_with_those_that_there_are(
+    disk: str,  # noqa: ARG001  (its node has the class)
+    kubelet: Kubelet,
+) -> None:
+    pod = await kubelet.run_pod()
+    asked = kubelet.container_config(annotations={"io.kubernetes.cri.blockio-class": "fast"})
+    with pytest.raises(GRPCError) as caught:
+        await kubelet.create(pod, asked)
+    assert caught.value.status is Status.INVALID_ARGUMENT
+    message = caught.value.message or ""
+    assert "config.annotations['io.kubernetes.cri.blockio-class'] is 'fast'" in message
+    assert "there are slow" in message

@@ -89,6 +89,14 @@ class StreamProcessor:
 
 
 @dataclass(frozen=True)
+class TasksSettings:
+    """`[plugins."io.containerd.service.v1.tasks-service"]`: the files with classes of block I/O, and of cache (RDT)."""
+
+    blockio_config_file: str = ""
+    rdt_config_file: str = ""
+
+
+@dataclass(frozen=True)
 class ContainerdSettings:
     """The top level of containerd's configuration; `timeouts` are in seconds, by their containerd names."""
 

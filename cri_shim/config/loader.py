@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cri_shim.config.convert import build
 from cri_shim.config.effective import effective
 from cri_shim.config.files import merged
-from cri_shim.config.migrate import CRI, IMAGES, RUNTIME, SHIM, TRANSFER
+from cri_shim.config.migrate import CRI, IMAGES, RUNTIME, SHIM, TASKS, TRANSFER
 from cri_shim.config.report import Report
 from cri_shim.config.settings import Settings
 from cri_shim.config.source import Table, Value
@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 CONTAINERD_FILE = "/etc/containerd/config.toml"
 OWN_FILE = "/etc/cri-shim/config.toml"
 
-PLUGINS = {"runtime": RUNTIME, "images": IMAGES, "streaming": CRI, "transfer": TRANSFER, "shim": SHIM}
+PLUGINS = {
+    "runtime": RUNTIME,
+    "images": IMAGES,
+    "streaming": CRI,
+    "transfer": TRANSFER,
+    "tasks": TASKS,
+    "shim": SHIM,
+}
 """The attribute of Settings and the plugin whose table it is."""
 
 

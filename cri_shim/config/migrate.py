@@ -16,6 +16,7 @@ RUNTIME = "io.containerd.cri.v1.runtime"
 IMAGES = "io.containerd.cri.v1.images"
 CRI = "io.containerd.grpc.v1.cri"
 TRANSFER = "io.containerd.transfer.v1.local"
+TASKS = "io.containerd.service.v1.tasks-service"
 SHIM = "io.cri-shim.v1"
 
 _STREAMING_KEYS = {

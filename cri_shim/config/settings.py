@@ -7,7 +7,7 @@ A `Settings` never changes. Where containerd fills in a value at start (`bin_dir
 import os
 from dataclasses import dataclass, field, replace
 
-from cri_shim.config.containerd_settings import ContainerdSettings
+from cri_shim.config.containerd_settings import ContainerdSettings, TasksSettings
 from cri_shim.config.durations import Seconds
 from cri_shim.config.image_settings import ImageSettings, TransferSettings
 from cri_shim.config.runtime_settings import CniSettings, RuntimeHandler, RuntimeSettings
@@ -66,6 +66,7 @@ class Settings:
     images: ImageSettings = field(default_factory=ImageSettings)
     streaming: StreamingSettings = field(default_factory=StreamingSettings)
     transfer: TransferSettings = field(default_factory=TransferSettings)
+    tasks: TasksSettings = field(default_factory=TasksSettings)
     shim: ShimSettings = field(default_factory=ShimSettings)
 
     @property

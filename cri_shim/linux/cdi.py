@@ -13,11 +13,10 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 import structlog
 
 from cri_shim.errors import InvalidArgument
-from cri_shim.linux.files import read_regular
+from cri_shim.linux import documents
 from cri_shim.oci.cdi_spec import parse
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _SUFFIXES: Final = (".json", ".yaml")
-_MAX_BYTES: Final = 10 << 20
 _Stamp = tuple[int, ...]
 
 
@@ -119,24 +117,11 @@ def _stamp(path: str) -> _Stamp:
 
 def _read(path: str, priority: int, stamp: _Stamp) -> _File:
     try:
-        return _File(path, priority, stamp, parse(_document(read_regular(path, _MAX_BYTES))))
+        return _File(path, priority, stamp, parse(documents.read(path)))
     except (OSError, InvalidArgument) as error:
         problem = (error.strerror if isinstance(error, OSError) else "") or str(error)
         log.warning("CDI specification left out", path=path, error=problem)
         return _File(path, priority, stamp, problem=problem)
-
-
-def _document(data: bytes) -> object:
-    """The plain values of JSON, or of YAML, whatever the file's name ends with. InvalidArgument for neither."""
-    try:
-        return msgspec.json.decode(data)
-    except msgspec.DecodeError:
-        import yaml  # noqa: PLC0415  (few nodes have such files: 20 ms and 3 MB less at every start)
-
-        try:
-            return yaml.load(data, yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)  # noqa: S506
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise InvalidArgument(f"neither JSON nor YAML: {' '.join(str(error).split())}") from error
 
 
 def _resolved(files: Iterable[_File]) -> _Devices:

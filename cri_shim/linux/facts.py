@@ -36,16 +36,7 @@ def gather() -> NodeFacts:
         apparmor=_apparmor(),
         in_user_namespace=_read("/proc/self/uid_map").split() != _WHOLE_ID_MAP,
         cgroup_mount_options=_cgroup_options() if unified else (),
-        rdt_classes=rdt_classes(),
     )
-
-
-def rdt_classes(mounted: str = "/sys/fs/resctrl") -> frozenset[str]:
-    """The control groups of resctrl (kernel `Documentation/arch/x86/resctrl.rst`); none where it isn't mounted."""
-    if not os.path.exists(os.path.join(mounted, "schemata")):
-        return frozenset()
-    names = (entry.name for entry in os.scandir(mounted) if entry.is_dir())
-    return frozenset(name for name in names if os.path.exists(os.path.join(mounted, name, "schemata")))
 
 
 def kernel_version(release: str) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
-from cri_shim.linux import apparmor, selinux
+from cri_shim.linux import apparmor, resctrl, selinux
 from cri_shim.linux.files import read_regular
 from cri_shim.linux.mounts import covering, mountinfo
 from cri_shim.oci.apparmor import DEFAULT_PROFILE
@@ -70,6 +70,10 @@ class LinuxHostView:
     def seccomp_profile(self, path: str) -> bytes:
         """The content of a Localhost profile. Raises OSError, with EFBIG for one above 10 MiB."""
         return read_regular(path, _MAX_PROFILE_BYTES)
+
+    def rdt_classes(self) -> frozenset[str] | None:
+        """The groups of resctrl; None where it isn't mounted."""
+        return resctrl.groups()
 
     def apparmor_loaded(self, name: str) -> bool:
         """Whether the kernel has an AppArmor profile of that name; the default one is loaded first where it hasn't.

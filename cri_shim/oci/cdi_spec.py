@@ -118,7 +118,7 @@ _NODE_TYPES = ("", "b", "c", "u", "p")
 def parse(document: object) -> CdiSpec:
     """The specification in a document of plain values. Raises InvalidArgument, saying what is wrong and where."""
     try:
-        spec = msgspec.convert(without_nulls(document), CdiSpec, dec_hook=_text)
+        spec = msgspec.convert(without_nulls(document), CdiSpec, dec_hook=text)
     except msgspec.ValidationError as error:
         raise InvalidArgument(str(error)) from error
     _check_version(spec)
@@ -128,7 +128,8 @@ def parse(document: object) -> CdiSpec:
     return spec
 
 
-def _text(kind: type, value: object) -> object:
+def text(kind: type, value: object) -> object:
+    """A `Text` for msgspec. Raises TypeError for what is neither a string nor written like one."""
     if kind is Text and isinstance(value, (str, int, float)):
         return Text(str(value).lower() if isinstance(value, bool) else value)
     raise TypeError(f"expected a string, got {value!r:.80}")

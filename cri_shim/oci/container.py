@@ -132,9 +132,12 @@ def _oom_score_adj(base: Process, given: ContainerSpecInput) -> int | None:
 
 def _linux(base: Linux, run: Process, mappings: UserMappings | None, given: ContainerSpecInput) -> Linux:
     found = _with_devices(base, given)
+    asked, pod = given.config, given.pod.annotations
     limits = found.resources or Resources()
     masked, readonly = _paths(base, given)
-    resource_classes.check_blockio_class(given.config, given.pod.annotations, given.policy)
+    limits = msgspec.structs.replace(
+        limits, block_io=resource_classes.block_io(limits.block_io, asked, pod, given.policy, given.facts)
+    )
     return msgspec.structs.replace(
         found,
         cgroups_path=cgroups_path(given.sandbox_linux.cgroup_parent, given.id),
@@ -153,7 +156,7 @@ def _linux(base: Linux, run: Process, mappings: UserMappings | None, given: Cont
         gid_mappings=[*base.gid_mappings, *(mappings.gids if mappings else ())],
         seccomp=_seccomp(base, run, given),
         mount_label=given.labels.mount,
-        intel_rdt=resource_classes.rdt(base.intel_rdt, given.config, given.pod.annotations, given.policy, given.facts),
+        intel_rdt=resource_classes.rdt(base.intel_rdt, asked, pod, given.policy, given.facts, given.host),
     )
 
 

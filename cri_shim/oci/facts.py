@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cri_shim.oci.linux_spec import BlockIo
+    from cri_shim.oci.rdt import RdtRules
 
 
 @dataclass(frozen=True)
@@ -21,4 +28,5 @@ class NodeFacts:
     apparmor: bool
     in_user_namespace: bool = False
     cgroup_mount_options: tuple[str, ...] = ()  # cgroup2's nsdelegate and memory_recursiveprot, where mounted so
-    rdt_classes: frozenset[str] = frozenset()  # of cache and memory bandwidth, where resctrl is mounted
+    blockio_classes: Mapping[str, BlockIo] | None = None  # by name; None where none are configured
+    rdt_rules: RdtRules | None = None  # None where no classes of cache and memory bandwidth are configured

@@ -64,6 +64,9 @@ class HostView(Protocol):
     def seccomp_profile(self, path: str) -> bytes:
         """The content of a Localhost profile. Raises OSError."""
 
+    def rdt_classes(self) -> frozenset[str] | None:
+        """The groups of resctrl; None where it isn't mounted."""
+
     def apparmor_loaded(self, name: str) -> bool:
         """Whether the kernel has an AppArmor profile of that name; containers' default one is loaded if need be.
 

@@ -24,7 +24,30 @@ UNIFIED: Final = cgroups.unified()
 _FILES: Final = "/etc/differential"
 SECCOMP: Final = f"{_FILES}/seccomp.json"
 _BASE: Final = f"{_FILES}/base.json"
+_BLOCKIO: Final = f"{_FILES}/blockio.yaml"
+_DISK: Final = "/dev/differential/disk"  # one of the host's, where it has any
 _RUNC: Final = f"{_FILES}/runc"
+
+# What makes no sense is left out, and what stands later takes the place of what stands earlier.
+_BLOCKIO_CLASSES: Final = """
+Classes:
+  fast:
+  - Weight: 80
+  - Weight: 500
+  - Devices: [/dev/differential/*, /dev/no/such]
+    Weight: "40"
+    ThrottleReadBps: 50M
+    ThrottleWriteBps: 1.5Mi
+    ThrottleReadIOPS: 1e3
+    ThrottleWriteIOPS: 2k
+  - Devices: ["/dev/differential/d?sk"]
+    ThrottleReadBps: 0
+    ThrottleWriteIOPS: many
+  - ThrottleReadBps: 1
+  - Weight: 5000
+  empty: []
+  nothing:
+"""
 
 # runc as a systemd handler calls it, on a node without systemd
 _WITHOUT_SYSTEMD: Final = """#!/bin/sh
@@ -247,8 +270,8 @@ def running(name: str) -> Iterator[RunningNode]:
         with running_node(
             shim=True,
             peer=True,
-            binds=[Bind(directory, _FILES), *_cdi_binds(directory)],
-            changes=Changes(_QUICK, {PLAIN: {}, TURNED: _TURNED}[name], more=_handlers()),
+            binds=[Bind(directory, _FILES), *_cdi_binds(directory), *_disk()],
+            changes=Changes(_QUICK, {PLAIN: {}, TURNED: _TURNED}[name], more=_handlers() + _classes()),
         ) as node:
             yield node
 
@@ -256,6 +279,7 @@ def running(name: str) -> Iterator[RunningNode]:
 def _write(directory: Path) -> None:
     (directory / "seccomp.json").write_text(json.dumps(_SECCOMP_PROFILE))
     (directory / "base.json").write_text(json.dumps(_BASE_SPEC))
+    (directory / "blockio.yaml").write_text(_BLOCKIO_CLASSES)
     (directory / "runc").write_text(_WITHOUT_SYSTEMD)
     (directory / "runc").chmod(0o755)
 
@@ -267,6 +291,16 @@ def _cdi_binds(directory: str) -> Iterator[Bind]:
         path.write_text(text)
     for priority, place in enumerate(CDI_DIRECTORIES):
         yield Bind(f"{directory}/cdi/{priority}", place)
+
+
+def _disk() -> Iterator[Bind]:
+    """A block device: loop devices come and go, but not while somebody looks at one."""
+    disks = sorted(path for path in Path("/dev").iterdir() if path.is_block_device())
+    yield from (Bind(str(path), _DISK) for path in disks[:1])
+
+
+def _classes() -> str:
+    return f"[plugins.'io.containerd.service.v1.tasks-service']\nblockio_config_file = {json.dumps(_BLOCKIO)}\n"
 
 
 def _handlers() -> str:

@@ -42,6 +42,15 @@ CASES = (
         annotations={"io.kubernetes.cri.blockio-class": ""},
         pod=CLASSED,
     ),
+    *(
+        case(f"the class of block I/O {name!r}", annotations={"io.kubernetes.cri.blockio-class": name})
+        for name in ("empty", "nothing", "none such")
+    ),
+    case(
+        "a class of block I/O and a base spec",
+        annotations={"io.kubernetes.cri.blockio-class": "fast"},
+        pod=BASED,
+    ),
     case("a class of cache", annotations={"io.kubernetes.cri.rdt-class": "gold"}),
     case("a class of cache, the pod's", pod=CACHED),
     case("resources that say nothing", resources=Resources()),

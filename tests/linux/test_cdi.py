@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cri_shim.errors import InvalidArgument
-from cri_shim.linux import cdi
+from cri_shim.linux import cdi, documents
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,13 +47,13 @@ def test_what_has_not_changed_is_not_read_again(
     write(tmp_path / "etc/one.yaml")
     write(tmp_path / "etc/two.yaml", kind="v.example/d")
     read: list[str] = []
-    plainly = cdi.read_regular
+    plainly = documents.read
 
-    def noted(path: str, most: int) -> bytes:
+    def noted(path: str) -> object:
         read.append(os.path.basename(path))
-        return plainly(path, most)
+        return plainly(path)
 
-    monkeypatch.setattr(cdi, "read_regular", noted)
+    monkeypatch.setattr(documents, "read", noted)
     for _ in range(3):
         specs.edits(["v.example/c=a"])
     assert sorted(read) == ["one.yaml", "two.yaml"]

@@ -84,12 +84,3 @@ def test_the_cgroup_mounts_own_options_are_those_that_a_container_must_keep(
     line = f"1 0 0:1 / {place} rw - cgroup2 cgroup {options}".encode()
     monkeypatch.setattr(facts.mountinfo, "read", lambda: parse(line))
     assert facts._cgroup_options() == expected
-
-
-def test_the_classes_of_cache_are_the_groups_of_resctrl(tmp_path):
-    assert facts.rdt_classes(str(tmp_path)) == frozenset()
-    for group in (".", "gold", "silver"):
-        (tmp_path / group).mkdir(exist_ok=True)
-        (tmp_path / group / "schemata").touch()
-    (tmp_path / "info").mkdir()
-    assert facts.rdt_classes(str(tmp_path)) == {"gold", "silver"}

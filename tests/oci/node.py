@@ -52,6 +52,7 @@ class FakeHost:
     broken: frozenset[str] = frozenset()
     asked: list[str] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
+    resctrl: frozenset[str] | None = None
 
     def real_path(self, path: str) -> str:
         self.asked.append(path)
@@ -82,6 +83,9 @@ class FakeHost:
         if path not in self.profiles:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return self.profiles[path]
+
+    def rdt_classes(self) -> frozenset[str] | None:
+        return self.resctrl
 
     def apparmor_loaded(self, name: str) -> bool:
         if self.apparmor is None:

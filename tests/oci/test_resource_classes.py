@@ -8,12 +8,16 @@ import pytest
 
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.errors import InvalidArgument
-from cri_shim.oci.linux_spec import IntelRdt
+from cri_shim.oci import resource_classes
+from cri_shim.oci.container import container_spec
+from cri_shim.oci.linux_spec import BlockIo, IntelRdt
 from cri_shim.oci.policy import Policy
-from cri_shim.oci.resource_classes import check_blockio_class, rdt
-from tests.oci.node import FACTS
+from cri_shim.oci.rdt import RdtRules
+from tests.oci.node import FACTS, POD_CONFIG, FakeHost, container_input
 
-WITH_CLASSES = replace(FACTS, rdt_classes=frozenset({"gold", "silver"}))
+FAST, SLOW = BlockIo(weight=500), BlockIo(weight=10)
+WITH_RULES = replace(FACTS, rdt_rules=RdtRules(), blockio_classes={"fast": FAST, "slow": SLOW})
+GROUPS = FakeHost(resctrl=frozenset({"gold", "silver"}))
 
 
 def config(**annotations: str) -> cri.ContainerConfig:
@@ -31,32 +35,75 @@ def pods(kind: str, key: str, value: str) -> dict[str, str]:
     return {f"{kind}.resources.beta.kubernetes.io/{key}": value}
 
 
+def rdt(asked, pod=None, policy=None, facts=WITH_RULES, host=GROUPS, base=None):
+    return resource_classes.rdt(base, asked, pod or {}, policy or Policy(), facts, host)
+
+
+def block_io(asked, pod=None, policy=None, facts=WITH_RULES, base=None):
+    return resource_classes.block_io(base, asked, pod or {}, policy or Policy(), facts)
+
+
 def test_nothing_asked_for_is_nothing_changed():
     base = IntelRdt(clos_id="of the base spec")
-    assert rdt(base, config(), {}, Policy(), FACTS) is base
-    assert rdt(None, own("rdt", ""), pods("rdt", "pod", "gold"), Policy(), FACTS) is None, "an empty one wins, too"
-    check_blockio_class(config(), pods("blockio", "container.other", "fast"), Policy())
+    assert rdt(config(), base=base, facts=FACTS) is base
+    assert rdt(own("rdt", ""), pods("rdt", "pod", "gold"), facts=FACTS) is None, "an empty one wins, too"
+    assert block_io(config(), pods("blockio", "container.other", "fast"), base=SLOW) is SLOW
 
 
 def test_the_containers_annotation_wins_over_its_pods():
     pod = pods("rdt", "container.main", "silver") | pods("rdt", "pod", "bronze")
-    assert rdt(None, own("rdt", "gold"), pod, Policy(), WITH_CLASSES) == IntelRdt(clos_id="gold")
-    assert rdt(None, config(), pod, Policy(), WITH_CLASSES) == IntelRdt(clos_id="silver")
+    assert rdt(own("rdt", "gold"), pod) == IntelRdt(clos_id="gold")
+    assert rdt(config(), pod) == IntelRdt(clos_id="silver")
+    pod = pods("blockio", "container.main", "fast") | pods("blockio", "pod", "none")
+    assert block_io(own("blockio", "slow"), pod, base=FAST) is SLOW
+    assert block_io(config(), pod) is FAST
+
+
+def test_both_are_in_the_spec():
+    asked = own("blockio", "fast")
+    given = container_input(
+        asked,
+        facts=WITH_RULES,
+        host=GROUPS,
+        pod=replace(POD_CONFIG, annotations=pods("rdt", "pod", "gold")),
+    )
+    spec = container_spec(given)
+    assert spec.linux
+    assert spec.linux.resources
+    assert (spec.linux.resources.block_io, spec.linux.intel_rdt) == (FAST, IntelRdt(clos_id="gold"))
 
 
 def test_a_class_that_the_node_has_not_got_is_named_with_those_that_it_has():
-    with pytest.raises(InvalidArgument, match="'bronze' of container 'main' is not on this node: it has gold, silver"):
-        rdt(None, config(), pods("rdt", "pod", "bronze"), Policy(), WITH_CLASSES)
+    there = r"sandbox_config\.annotations\['rdt.resources.beta.kubernetes.io/pod'\] is 'bronze'.*there are gold, silver"
+    with pytest.raises(InvalidArgument, match=there):
+        rdt(config(), pods("rdt", "pod", "bronze"))
+    there = r"config\.annotations\['io.kubernetes.cri.blockio-class'\] is 'none'.*there are fast, slow"
+    for policy in (Policy(), Policy(ignore_blockio_not_enabled_errors=True)):
+        with pytest.raises(InvalidArgument, match=there):
+            block_io(own("blockio", "none"), policy=policy)
+    with pytest.raises(InvalidArgument, match="there are none"):
+        block_io(own("blockio", "none"), facts=replace(FACTS, blockio_classes={}))
 
 
-@pytest.mark.parametrize("kind", ["rdt", "blockio"])
-def test_without_classes_one_is_refused_or_ignored_as_is_configured(kind):
-    def ask(policy: Policy) -> None:
-        if kind == "rdt":
-            assert rdt(None, own("rdt", "gold"), {}, policy, FACTS) is None
-        else:
-            check_blockio_class(own("blockio", "gold"), {}, policy)
+def test_a_class_that_is_denied_to_the_annotations_of_one_may_be_asked_for_by_the_others():
+    facts = replace(FACTS, rdt_rules=RdtRules(frozenset({"gold"}), frozenset({"silver"})))
+    assert rdt(own("rdt", "gold"), facts=facts) == IntelRdt(clos_id="gold")
+    assert rdt(config(), pods("rdt", "pod", "silver"), facts=facts) == IntelRdt(clos_id="silver")
+    with pytest.raises(InvalidArgument, match="denies this class to annotations of containers"):
+        rdt(own("rdt", "silver"), facts=facts)
+    with pytest.raises(InvalidArgument, match="denies this class to annotations of pods"):
+        rdt(config(), pods("rdt", "container.main", "gold"), facts=facts)
 
-    with pytest.raises(InvalidArgument, match=f"ignore_{kind}_not_enabled_errors"):
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda policy: rdt(own("rdt", "gold"), policy=policy, facts=FACTS),
+        lambda policy: rdt(own("rdt", "gold"), policy=policy, host=FakeHost()),
+        lambda policy: block_io(own("blockio", "gold"), policy=policy, facts=FACTS),
+    ],
+)
+def test_where_none_are_configured_one_is_refused_or_ignored_as_is_configured(ask):
+    with pytest.raises(InvalidArgument, match=r"ignore_(rdt|blockio)_not_enabled_errors"):
         ask(Policy())
-    ask(Policy(ignore_rdt_not_enabled_errors=True, ignore_blockio_not_enabled_errors=True))
+    assert ask(Policy(ignore_rdt_not_enabled_errors=True, ignore_blockio_not_enabled_errors=True)) is None
