@@ -6,14 +6,20 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from anyio import to_thread
 from grpclib import GRPCError
 from grpclib.const import Status
 
 from cri_shim.api.runtime import v1 as cri
+from integration.harness.containerd import MAIN
+from integration.kubelet import eventually
 from integration.restarts import killed_during, restart
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from integration.harness.assembly import RunningNode
+    from integration.harness.containerd import Containerd
     from integration.kubelet import Kubelet, Pod
 
 pytestmark = pytest.mark.anyio
@@ -23,6 +29,7 @@ MAPPING = cri.IdMapping(host_id=FIRST, container_id=0, length=LENGTH)
 USERS = cri.UserNamespace(mode=cri.NamespaceMode.POD, uids=[MAPPING], gids=[MAPPING])
 HANDLERS = pytest.mark.parametrize("handler", ["runc", "crun"])
 VOLUMES = "docker.io/test/volumes:1"
+PARTS = "docker.io/test/parts:1"
 DISK = "/var/lib/containerd-peer/volumes-of-tests"  # a node's root is an overlay, which has no mapped mounts
 
 
@@ -170,3 +177,108 @@ async def test_a_mapping_that_can_not_be_is_refused_before_anything_is_made(kube
         await kubelet.run_pod(config)
     assert caught.value.status is Status.INVALID_ARGUMENT
     assert "userns_options.uids must be exactly one mapping" in (caught.value.message or "")
+
+
+# ── images as mounts ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def image_mount(place: str = "/image", **fields: Any) -> cri.Mount:
+    """As the kubelet asks for one: with the mappings that all mounts of such a pod have."""
+    return cri.Mount(
+        container_path=place,
+        image=cri.ImageSpec(image=PARTS),
+        readonly=True,
+        uid_mappings=[MAPPING],
+        gid_mappings=[MAPPING],
+        **fields,
+    )
+
+
+OWNERS = "cd /image/data && stat -c %u:%g:%a . file set-id hard soft below"
+AS_IN_THE_IMAGE = ["7:8:1751", "0:0:640", "33:44:6755", "0:0:640", "5:6:777", "9:9:700"]
+
+
+@pytest.mark.shim_only  # containerd can from 2.3 on
+@HANDLERS
+async def test_an_image_as_a_mount_belongs_to_whom_it_belongs_in_the_image(
+    kubelet: Kubelet, running: RunningNode, handler: str
+) -> None:
+    await kubelet.pull(PARTS)
+    pod = await run_pod(kubelet, handler)
+    container = await kubelet.run(pod, container_config(kubelet, mounts=[image_mount()]))
+    assert (await says(kubelet, container, OWNERS)).split() == AS_IN_THE_IMAGE
+    assert await says(kubelet, container, "cat /image/data/file") == "from the image"
+    refused = await kubelet.exec(container, "touch", "/image/made")
+    assert "Read-only file system" in refused.stderr.decode()
+    await restart(running, "kill -9")
+    again = await kubelet.run(pod, container_config(kubelet, "again", mounts=[image_mount(image_sub_path="data")]))
+    assert await says(kubelet, again, "cat /image/file; stat -c %u /image") == "from the image\n7"
+
+
+# ── a snapshotter that can't map ids ────────────────────────────────────────────────────────────────────────────────
+
+NATIVE = """
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.native]
+  runtime_type = 'io.containerd.runc.v2'
+  snapshotter = 'native'
+"""
+
+
+@pytest.fixture
+async def native(running: RunningNode) -> AsyncIterator[str]:
+    """A handler whose snapshotter copies, and maps nothing."""
+    assert running.shim
+    path, daemon = running.node.path(MAIN.config), running.shim.daemon
+    usual = path.read_text()
+    path.write_text(usual + NATIVE)
+    await to_thread.run_sync(daemon.restart)
+    yield "native"
+    path.write_text(usual)
+    await to_thread.run_sync(daemon.restart)
+
+
+def snapshots(containerd: Containerd) -> dict[str, str]:
+    """The native snapshotter's: their parents by their keys."""
+    lines = containerd.ctr("snapshots", "--snapshotter", "native", "ls").splitlines()[1:]
+    return {words[0]: words[1] if len(words) == 3 else "" for words in (line.split() for line in lines)}
+
+
+@pytest.mark.shim_only  # the peer is configured without; and containerd gives a file with two names away twice
+async def test_a_snapshotter_that_can_not_map_ids_has_a_copy_that_is_the_pods_users(
+    native: str, kubelet: Kubelet, running: RunningNode, containerd: Containerd
+) -> None:
+    await kubelet.pull(PARTS)
+    pod = await run_pod(kubelet, native)
+    mounts = [image_mount()]
+    first = await kubelet.run(pod, container_config(kubelet, "first", image=PARTS, mounts=mounts))
+    assert (await says(kubelet, first, OWNERS)).split() == AS_IN_THE_IMAGE, "of a mounted image"
+    volume = OWNERS.replace("/image/data", "/data")
+    assert (await says(kubelet, first, volume)).split() == AS_IN_THE_IMAGE, "of a volume of the image's"
+    await says(kubelet, first, "touch /made /data/made && stat -c %u /made /data/made | grep -c 0")
+    assert (await says(kubelet, first, "stat -c %u:%g / /bin/sh; cat /within/file")) == "0:0\n0:0\nfrom the image"
+    before = snapshots(containerd)
+    second = await kubelet.run(pod, container_config(kubelet, "second", image=PARTS, user=1000))
+    assert (await says(kubelet, second, "id -u; cat /proc/self/uid_map")).split()[:3] == ["1000", "0", str(FIRST)]
+    assert snapshots(containerd)[second] == before[first], "one copy for all of the pod"
+    root = running.node.path(f"{containerd.place.state}/io.containerd.runtime.v2.task/k8s.io/{first}/rootfs")
+    assert os.stat(root).st_uid == FIRST
+    copy = before[first]
+    await kubelet.remove_pod(pod)
+
+    async def gone() -> bool | None:
+        return copy not in snapshots(containerd) or None
+
+    await eventually(gone, 20)
+
+
+@pytest.mark.shim_only
+@pytest.mark.parametrize("after", [0.05, 0.2, 0.4])
+async def test_half_a_copy_is_made_anew(
+    native: str, kubelet: Kubelet, running: RunningNode, containerd: Containerd, after: float
+) -> None:
+    config = pod_config(kubelet)
+    await killed_during(running, lambda: kubelet.run_pod(config, handler=native), after)
+    pod = await kubelet.run_pod(config, handler=native)
+    await kubelet.run(pod, container_config(kubelet))
+    await kubelet.clean_up()
+    assert [key for key in snapshots(containerd) if key.endswith("-remap")] == []

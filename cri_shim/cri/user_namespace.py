@@ -1,20 +1,19 @@
-"""A pod's own user namespace: where it is kept, and what snapshots and tasks are told of it.
+"""A pod's own user namespace: where it is kept, and what tasks are told of it.
 
 A pod with a network of its own is given a pinned user namespace that owns that network's; one on the node's network is
-given its users by the runtime. Source: containerd `internal/cri/server/sandbox_run_linux.go`, `podsandbox/helpers.go`,
-`client/snapshotter_opts_unix.go` (`WithUserNSRemapLabels`), `container_start.go` (`WithUIDOwner`).
+given its users by the runtime. Source: containerd `internal/cri/server/sandbox_run_linux.go`, `container_start.go`
+(`WithUIDOwner`).
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from cri_shim.api.containerd.types.runc.options import oci_pb2
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.containerd import typeurl
 from cri_shim.cri.namespace_options import namespace_options
-from cri_shim.errors import FailedPrecondition
 from cri_shim.linux.userns import IdMapping
 
 if TYPE_CHECKING:
@@ -22,15 +21,9 @@ if TYPE_CHECKING:
 
     from google.protobuf import any_pb2
 
-    from cri_shim.cri.parts import Parts
     from cri_shim.oci.spec import User
     from cri_shim.state.paths import Paths
     from cri_shim.state.sandbox import RuntimeChoice
-
-_UID_LABEL: Final = "containerd.io/snapshot/uidmapping"
-_GID_LABEL: Final = "containerd.io/snapshot/gidmapping"
-_SNAPSHOTTER: Final = "io.containerd.snapshotter.v1"
-_REMAPS: Final = "remap-ids"
 
 
 def own_users(linux: cri.LinuxPodSandboxConfig | cri.LinuxContainerConfig | None) -> cri.UserNamespace | None:
@@ -50,19 +43,6 @@ def id_mappings(mappings: Sequence[cri.IdMapping]) -> list[IdMapping]:
     return [IdMapping(one.container_id, one.host_id, one.length) for one in mappings]
 
 
-async def remap_labels(parts: Parts, snapshotter: str, users: cri.UserNamespace | None) -> dict[str, str]:
-    """What has a snapshot's files belong to the pod's users. FailedPrecondition where the snapshotter can't do that."""
-    if users is None:
-        return {}
-    plugins = await parts.containerd.introspection.plugins(f"type=={_SNAPSHOTTER},id=={snapshotter}")
-    if not any(_REMAPS in plugin.capabilities for plugin in plugins):
-        raise FailedPrecondition(
-            f"snapshotter {snapshotter!r} can't map the ids of a root file system, which a pod with a user namespace "
-            "needs: use overlayfs on Linux 5.19 or later, or userns_options.mode NODE"
-        )
-    return {_UID_LABEL: _label(users.uids[0]), _GID_LABEL: _label(users.gids[0])}
-
-
 def task_options(runtime: RuntimeChoice, users: cri.UserNamespace | None, user: User) -> any_pb2.Any | None:
     """The options of a container's task: runc's shim makes the process's user the owner of its pipes.
 
@@ -80,7 +60,3 @@ def task_options(runtime: RuntimeChoice, users: cri.UserNamespace | None, user: 
 
 def _outside(mapping: cri.IdMapping, inside: int) -> int:
     return mapping.host_id + inside - mapping.container_id
-
-
-def _label(mapping: cri.IdMapping) -> str:
-    return f"{mapping.container_id}:{mapping.host_id}:{mapping.length}"

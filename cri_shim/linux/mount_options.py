@@ -9,7 +9,7 @@ from cri_shim import errors
 from cri_shim.linux import syscalls as sc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 _SET: Final = {
     "bind": sc.MS_BIND,
@@ -57,13 +57,15 @@ _ID_MAPS: Final = ("uidmap=", "gidmap=")
 @dataclass(frozen=True, slots=True)
 class MountOptions:
     """`flags` for the mount itself; `propagation` flags to set after it (0: leave); `recursive_readonly` for `rro`;
-    `data` is what the file system itself reads.
+    `data` is what the file system itself reads. `id_maps` are the users' and the groups' ids as files show them, in
+    containerd's words; none where the ids are what they are.
     """
 
     flags: int = 0
     propagation: int = 0
     recursive_readonly: bool = False
     data: str = ""
+    id_maps: tuple[str, str] | None = None
 
     @property
     def readonly_bind(self) -> bool:
@@ -75,12 +77,12 @@ class MountOptions:
 def parse(options: Iterable[str]) -> MountOptions:
     """Split `options`; of two that contradict each other the later wins; an unknown one is the file system's.
 
-    Raises `errors.Unimplemented` for options that aren't mount(2)'s: loop devices, ID-mapped mounts, and those that
-    containerd's mount service has to act on.
+    Raises `errors.Unimplemented` for options that nothing here acts on: loop devices, and those of containerd's mount
+    service; `errors.InvalidArgument` where the ids of users are mapped without those of groups, or the reverse.
     """
     flags = propagation = 0
     recursive = False
-    data = []
+    data, maps = [], dict[str, str]()
     for option in options:
         if option in _SET:
             flags |= _SET[option]
@@ -90,9 +92,20 @@ def parse(options: Iterable[str]) -> MountOptions:
             propagation = _PROPAGATION[option]
         elif option == "rro":
             recursive = True
+        elif option.startswith(_ID_MAPS):
+            name, _, value = option.partition("=")
+            maps[name] = value
         else:
             data.append(_for_filesystem(option))
-    return MountOptions(flags, propagation, recursive, ",".join(data))
+    return MountOptions(flags, propagation, recursive, ",".join(data), _both(maps))
+
+
+def _both(maps: Mapping[str, str]) -> tuple[str, str] | None:
+    if not maps:
+        return None
+    if len(maps) < len(_ID_MAPS):
+        raise errors.InvalidArgument(f"mount options map ids by {', '.join(maps)} alone: uidmap and gidmap go together")
+    return maps["uidmap"], maps["gidmap"]
 
 
 def readonly(options: Sequence[str]) -> tuple[str, ...]:
@@ -116,6 +129,4 @@ def _is_lower(option: str) -> bool:
 def _for_filesystem(option: str) -> str:
     if option == "loop" or option.startswith("X-containerd."):
         raise errors.Unimplemented(f"mount option {option!r} is for containerd's mount service, not for mount(2)")
-    if option.startswith(_ID_MAPS):
-        raise errors.Unimplemented(f"mount option {option!r}: ID-mapped mounts are not made here")
     return option

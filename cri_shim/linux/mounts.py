@@ -7,11 +7,11 @@ import errno
 import mmap
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from cri_shim import errors
-from cri_shim.linux import mount_options, own_thread, syscalls
+from cri_shim.linux import idmapped, mount_options, own_thread, syscalls
 from cri_shim.linux.mountinfo import MountPoint, Propagation
 from cri_shim.linux.mountinfo import read as mountinfo
 
@@ -46,17 +46,33 @@ class Mount:
     options: tuple[str, ...] = ()
 
 
-def mount(source: str, target: str, fstype: str, options: Sequence[str]) -> None:
+def mount(source: str, target: str, fstype: str, options: Sequence[str], *, scratch: str | None = None) -> None:
     """Mount with options as containerd writes them; propagation and a bind's `ro` take further calls, made here.
 
-    Neither a type nor `bind` or `remount`: only the propagation of what is mounted already is set.
+    Neither a type nor `bind` or `remount`: only the propagation of what is mounted already is set. Ids are mapped as
+    the options say; the layers of an overlay are so in a directory below `scratch`, until they are mounted.
 
-    Raises `errors.Unimplemented` for what mount(2) alone can't do, `errors.InvalidArgument` for options longer than
+    Raises `errors.Unimplemented` for what can't be done here, `errors.InvalidArgument` for options longer than
     the kernel takes, `OSError` for what the kernel refuses; nothing stays mounted then.
     """
     if fstype.startswith(_HELPERS):
         raise errors.Unimplemented(f"mounting {fstype} at {target} takes a FUSE helper, which is not started here")
     parsed = mount_options.parse(options)
+    if parsed.id_maps is None:
+        _mount(source, target, fstype, parsed)
+    elif fstype == "overlay":
+        with idmapped.layers(parsed.data, parsed.id_maps, scratch) as data:
+            _mount(source, target, fstype, replace(parsed, data=data))
+    else:
+        _mount(source, target, fstype, parsed)
+        try:
+            idmapped.remount(target, parsed.id_maps)
+        except BaseException:
+            unmount(target)
+            raise
+
+
+def _mount(source: str, target: str, fstype: str, parsed: MountOptions) -> None:
     remount = bool(parsed.flags & syscalls.MS_REMOUNT)
     new = not remount and bool(fstype or parsed.flags & syscalls.MS_BIND)
     if new or (remount and parsed.data):
@@ -115,8 +131,8 @@ def is_below(path: str, directory: str) -> bool:
     return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
-def mount_all(mounts: Sequence[Mount], root: str, *, readonly: bool = False) -> list[str]:
-    """Mount each of `mounts` at its place in the directory `root`; where they are.
+def mount_all(mounts: Sequence[Mount], root: str, *, readonly: bool = False, scratch: str | None = None) -> list[str]:
+    """Mount each of `mounts` at its place in the directory `root`; where they are. `scratch` is as for `mount`.
 
     Raises as `mount`; nothing stays mounted then.
     """
@@ -125,7 +141,7 @@ def mount_all(mounts: Sequence[Mount], root: str, *, readonly: bool = False) -> 
         for one in mounts:
             target = os.path.join(root, one.target.lstrip("/")) if one.target else root
             options = mount_options.readonly(one.options) if readonly else one.options
-            mount(one.source, target, one.type, options)
+            mount(one.source, target, one.type, options, scratch=scratch)
             mounted.append(target)
     except BaseException:
         _unmount_all(mounted)

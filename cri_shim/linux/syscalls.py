@@ -44,13 +44,21 @@ AT_FDCWD: Final = -100
 AT_SYMLINK_NOFOLLOW: Final = 0x100
 AT_NO_AUTOMOUNT: Final = 0x800
 AT_RECURSIVE: Final = 0x8000
+AT_EMPTY_PATH: Final = 0x1000
 MOUNT_ATTR_RDONLY: Final = 0x1
+MOUNT_ATTR_IDMAP: Final = 0x100000
 
 CGROUP2_MAGIC: Final = 0x63677270
 NSFS_MAGIC: Final = 0x6E736673
 PROC_MAGIC: Final = 0x9FA0
 
-_SYS_MOUNT_SETATTR: Final = 442  # one number on every architecture, as all calls since 5.1 (kernel, syscall.tbl)
+# One number each on every architecture, as all calls since 5.1 (kernel, syscall.tbl).
+_SYS_OPEN_TREE: Final = 428
+_SYS_MOVE_MOUNT: Final = 429
+_SYS_MOUNT_SETATTR: Final = 442
+_OPEN_TREE_CLONE: Final = 0x1
+_OPEN_TREE_CLOEXEC: Final = 0x80000
+_MOVE_MOUNT_F_EMPTY_PATH: Final = 0x4
 _STATX_ATTR_MOUNT_ROOT: Final = 0x2000
 _STATX_ATTRIBUTES: Final = 8  # offsets in struct statx (linux/stat.h)
 _STATX_ATTRIBUTES_MASK: Final = 56
@@ -130,13 +138,52 @@ def is_mount_root(path: str) -> bool | None:
 
 def mount_setattr_readonly(target: str) -> None:
     """Make `target` and every mount below it read-only: mount_setattr(2), Linux 5.12."""
-    attributes = _MountAttr(attr_set=MOUNT_ATTR_RDONLY)
+    _mount_setattr(AT_FDCWD, target, AT_RECURSIVE, _MountAttr(attr_set=MOUNT_ATTR_RDONLY))
+
+
+def clone_tree(path: str) -> int:
+    """A copy of the mount at `path`, and of those below it, that is mounted nowhere: open_tree(2), Linux 5.2."""
+    flags = _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC | AT_RECURSIVE
+    fd: int = _libc.syscall(
+        ctypes.c_long(_SYS_OPEN_TREE),
+        ctypes.c_int(AT_FDCWD),
+        ctypes.c_char_p(os.fsencode(path)),
+        ctypes.c_uint(flags),
+    )
+    _check(fd, path)
+    return fd
+
+
+def map_ids(tree: int, user_namespace: int, *, readonly: bool) -> None:
+    """Have the mounts of a cloned tree show files as the ids of a user namespace: mount_setattr(2), Linux 5.12."""
+    attributes = _MountAttr(
+        attr_set=MOUNT_ATTR_IDMAP | (MOUNT_ATTR_RDONLY if readonly else 0),
+        propagation=MS_PRIVATE,
+        userns_fd=user_namespace,
+    )
+    _mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, attributes)
+
+
+def attach_tree(tree: int, target: str) -> None:
+    """Mount a cloned tree at `target`: move_mount(2), Linux 5.2."""
     result = _libc.syscall(
-        ctypes.c_long(_SYS_MOUNT_SETATTR),
+        ctypes.c_long(_SYS_MOVE_MOUNT),
+        ctypes.c_int(tree),
+        ctypes.c_char_p(b""),
         ctypes.c_int(AT_FDCWD),
         ctypes.c_char_p(os.fsencode(target)),
-        ctypes.c_uint(AT_RECURSIVE),
+        ctypes.c_uint(_MOVE_MOUNT_F_EMPTY_PATH),
+    )
+    _check(result, target)
+
+
+def _mount_setattr(directory: int, path: str, flags: int, attributes: _MountAttr) -> None:
+    result = _libc.syscall(
+        ctypes.c_long(_SYS_MOUNT_SETATTR),
+        ctypes.c_int(directory),
+        ctypes.c_char_p(os.fsencode(path)),
+        ctypes.c_uint(flags),
         ctypes.byref(attributes),
         ctypes.c_size_t(ctypes.sizeof(attributes)),
     )
-    _check(result, target)
+    _check(result, path or None)

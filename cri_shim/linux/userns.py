@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cri_shim import errors
-from cri_shim.linux import netns, own_thread, pinned, userns_child
+from cri_shim.linux import netns, own_thread, pinned, syscalls, userns_child
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_NUMBERS: Final = 3
 _START: Final = 10.0  # seconds that a Python may take to start
 
 
@@ -41,8 +42,28 @@ async def create(user_path: str, net_path: str, uids: Sequence[IdMapping], gids:
     await own_thread.call_async(_create, user_path, net_path, uids, gids)
 
 
+def parse(text: str) -> list[IdMapping]:
+    """Mappings as containerd writes them, `container:host:length` with commas between. Raises ValueError."""
+    numbers = [[int(number) for number in part.split(":")] for part in text.split(",")]
+    if any(len(mapping) != _NUMBERS or min(mapping) < 0 for mapping in numbers):
+        raise ValueError(f"{text!r} is no mapping of ids: it must be container:host:length")
+    return [IdMapping(*mapping) for mapping in numbers]
+
+
+def opened(uids: Sequence[IdMapping], gids: Sequence[IdMapping]) -> int:
+    """A descriptor of a new user namespace that nobody is in; the caller closes it. Blocks. Raises as `create`."""
+    child = _Child(syscalls.CLONE_NEWUSER)
+    try:
+        child.wait_until_unshared()
+        child.write("gid_map", gids)
+        child.write("uid_map", uids)
+        return os.open(f"/proc/{child.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        child.end()
+
+
 def _create(user_path: str, net_path: str, uids: Sequence[IdMapping], gids: Sequence[IdMapping]) -> None:
-    child = _Child()
+    child = _Child(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNET)
     made: list[str] = []
     try:
         child.wait_until_unshared()
@@ -63,11 +84,11 @@ def _create(user_path: str, net_path: str, uids: Sequence[IdMapping], gids: Sequ
 class _Child:
     """The process in the namespaces, for as long as it takes to keep them without it."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespaces: int) -> None:
         theirs_in, self._stdin = os.pipe2(os.O_CLOEXEC)
         self._output, theirs_out = os.pipe2(os.O_CLOEXEC)
         actions = [(os.POSIX_SPAWN_DUP2, theirs_in, 0), *((os.POSIX_SPAWN_DUP2, theirs_out, fd) for fd in (1, 2))]
-        argv = [sys.executable, "-I", "-S", userns_child.__file__]
+        argv = [sys.executable, "-I", "-S", userns_child.__file__, str(namespaces)]
         try:
             self.pid = os.posix_spawn(sys.executable, argv, {}, file_actions=actions, setsid=True)
         except BaseException:

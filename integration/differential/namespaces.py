@@ -19,6 +19,7 @@ from integration.differential.case import (
     number,
     pod,
 )
+from integration.harness.containerd import PAUSE
 
 NODES_PID = pod(namespace_options=Options(network=Mode.NODE, pid=Mode.NODE))
 NODES_IPC = pod(namespace_options=Options(network=Mode.NODE, ipc=Mode.NODE))
@@ -31,8 +32,8 @@ def users(container_id: int = 0, length: int = 65536, count: int = 1, mode: Mode
     return cri.UserNamespace(mode=mode, uids=[mapping] * count, gids=[mapping] * count)
 
 
-def with_users(wanted: cri.UserNamespace, network: Mode = Mode.POD, **context: Any) -> Pod:
-    return pod(namespace_options=Options(network=network, userns_options=wanted), **context)
+def with_users(wanted: cri.UserNamespace, network: Mode = Mode.POD, handler: str = "", **context: Any) -> Pod:
+    return pod(handler=handler, namespace_options=Options(network=network, userns_options=wanted), **context)
 
 
 def inside(wanted: cri.UserNamespace) -> Context:
@@ -44,6 +45,7 @@ def shared(**modes: Any) -> Context:
 
 
 OWN_USERS = with_users(users())
+COPIED = with_users(users(), handler="native")
 
 CASES = (
     case("modes of the pod's", shared()),
@@ -77,6 +79,8 @@ CASES = (
         pod=OWN_USERS,
         mounts=[mount("/a", uid_mappings=users().uids, gid_mappings=users().gids)],
     ),
+    case("users of its own, by copies", inside(users()), pod=COPIED, image=PAUSE),
+    case("users of its own, by copies of files with more names than one", inside(users()), pod=COPIED),
     case("users of its own on the node's network", inside(users()), pod=with_users(users(), Mode.NODE)),
     case(
         "users of its own, and the pod's is one of them",

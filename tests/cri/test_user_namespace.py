@@ -1,21 +1,16 @@
-"""What snapshots and tasks are told of a pod's own users."""
+"""What tasks are told of a pod's own users."""
 
 from __future__ import annotations
-
-from types import SimpleNamespace
-from typing import Any, cast
 
 import msgspec
 import pytest
 
-from cri_shim.api.containerd.services.introspection.v1.introspection_pb2 import Plugin
 from cri_shim.api.containerd.types.runc.options import oci_pb2
 from cri_shim.api.containerd.types.runtimeoptions.v1 import api_pb2
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.containerd import typeurl
 from cri_shim.cri.runtime_handlers import Features
-from cri_shim.cri.user_namespace import own_users, remap_labels, task_options
-from cri_shim.errors import FailedPrecondition
+from cri_shim.cri.user_namespace import own_users, task_options
 from cri_shim.oci.spec import User
 from cri_shim.state.sandbox import RuntimeChoice
 
@@ -24,29 +19,6 @@ USERS = cri.UserNamespace(
     uids=[cri.IdMapping(host_id=100_000, container_id=0, length=65_536)],
     gids=[cri.IdMapping(host_id=200_000, container_id=0, length=65_536)],
 )
-
-
-def parts(*capabilities: str) -> Any:
-    async def plugins(wanted: str) -> list[Plugin]:
-        assert wanted == "type==io.containerd.snapshotter.v1,id==overlayfs"
-        return [Plugin(id="overlayfs", capabilities=capabilities)]
-
-    return cast("Any", SimpleNamespace(containerd=SimpleNamespace(introspection=SimpleNamespace(plugins=plugins))))
-
-
-@pytest.mark.anyio
-async def test_a_snapshotter_is_told_the_mappings_by_labels() -> None:
-    assert await remap_labels(parts("remap-ids"), "overlayfs", USERS) == {
-        "containerd.io/snapshot/uidmapping": "0:100000:65536",
-        "containerd.io/snapshot/gidmapping": "0:200000:65536",
-    }
-    assert await remap_labels(parts(), "overlayfs", None) == {}
-
-
-@pytest.mark.anyio
-async def test_a_snapshotter_that_can_not_map_ids_is_named() -> None:
-    with pytest.raises(FailedPrecondition, match="snapshotter 'overlayfs' can't map"):
-        await remap_labels(parts("something-else"), "overlayfs", USERS)
 
 
 def test_a_tasks_pipes_belong_to_its_user_and_its_options_stay() -> None:

@@ -77,10 +77,17 @@ def test_of_two_contradicting_options_the_later_wins(first, second):
     assert mount_options.parse([second, first]).flags != 0
 
 
-@pytest.mark.parametrize("option", ["loop", "uidmap=0:1:2", "gidmap=0:1:2", "X-containerd.mkfs=x"])
+@pytest.mark.parametrize("option", ["loop", "X-containerd.mkfs=x"])
 def test_what_mount_cannot_do_is_refused_by_name(option):
     with pytest.raises(errors.Unimplemented, match=option.split("=", maxsplit=1)[0]):
         mount_options.parse([option])
+
+
+def test_maps_of_ids_are_no_affair_of_the_file_system_and_go_together():
+    parsed = mount_options.parse(["index=off", "uidmap=0:1:2", "gidmap=0:3:4"])
+    assert (parsed.data, parsed.id_maps) == ("index=off", ("0:1:2", "0:3:4"))
+    with pytest.raises(errors.InvalidArgument, match="gidmap alone"):
+        mount_options.parse(["gidmap=0:1:2"])
 
 
 def test_a_read_only_overlay_has_its_upper_directory_as_its_topmost_lower_one():

@@ -29,7 +29,7 @@ from cri_shim.cri.handler import choose_handler
 from cri_shim.cri.labels import container_labels
 from cri_shim.cri.selinux import labels_of
 from cri_shim.cri.snapshot import prepare_snapshot
-from cri_shim.cri.user_namespace import own_users, remap_labels
+from cri_shim.cri.user_namespace import own_users
 from cri_shim.errors import InvalidArgument
 from cri_shim.observe.timeline import Timeline, step
 from cri_shim.oci import cdi
@@ -46,10 +46,10 @@ from cri_shim.stdio.container_io import ContainerIo
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cri_shim.api.containerd.types import mount_pb2
     from cri_shim.cri.container.restore import Checkpoint
     from cri_shim.cri.container.volumes import ImageVolume
     from cri_shim.cri.parts import Parts
+    from cri_shim.cri.snapshot import Snapshot
     from cri_shim.oci.spec import Spec
     from cri_shim.oci.users import Accounts
     from cri_shim.state.images import ImageRecord
@@ -162,12 +162,12 @@ class _Creation:
         accounts = parts.accounts.known(runtime.snapshotter, self.image.chain_id)
         prepared = accounts is None or bool(volumes or self.checkpoint)  # the root file system is worked on first
         if accounts is None or volumes or self.checkpoint:
-            mounts = await self._prepare_snapshot()
+            snapshot = await self._prepare_snapshot()
             with step("root file system"):
-                accounts = await parts.accounts.of(runtime.snapshotter, self.image.chain_id, mounts)
+                accounts = await parts.accounts.of(runtime.snapshotter, self.image.chain_id, snapshot.mounts)
                 if self.checkpoint:  # after the accounts, which are kept for all containers of the image
-                    await apply_layer(parts, self.checkpoint, self.id, mounts, self.sandbox.id)
-                await to_thread.run_sync(populate, volumes, mounts, parts.paths)
+                    await apply_layer(parts, self.checkpoint, self.id, snapshot.mounts, self.sandbox.id)
+                await to_thread.run_sync(populate, volumes, snapshot, parts.paths)
         spec = await self._spec(accounts, volumes)
         self.metadata = self._completed_metadata()
         status = ContainerStatus(created_at=time.time_ns(), resources=resources_of(spec))
@@ -182,11 +182,10 @@ class _Creation:
         self.sandbox.require_ready()  # it may have been stopped meanwhile, unaware of us
         self._publish(spec, status, io)
 
-    async def _prepare_snapshot(self) -> Sequence[mount_pb2.Mount]:
+    async def _prepare_snapshot(self) -> Snapshot:
         with step("snapshot", lane="snapshot"):
-            snapshotter = self.sandbox.runtime.snapshotter
-            labels = await remap_labels(self.parts, snapshotter, own_users(self.config.linux))
-            return await prepare_snapshot(self.parts, self.image, snapshotter, self.id, labels, lease=self.sandbox.id)
+            snapshotter, users = self.sandbox.runtime.snapshotter, own_users(self.config.linux)
+            return await prepare_snapshot(self.parts, self.image, snapshotter, self.id, users, lease=self.sandbox.id)
 
     async def _restore_log(self, undo: Undo) -> None:
         path = self.metadata.log_path

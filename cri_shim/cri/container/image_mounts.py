@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio import to_thread
 
+from cri_shim.api.runtime import v1 as cri
 from cri_shim.cri import remains
 from cri_shim.cri.container.accounts import linux_mounts
 from cri_shim.cri.snapshot import prepare_snapshot
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cri_shim.api.containerd.types import mount_pb2
-    from cri_shim.api.runtime import v1 as cri
     from cri_shim.cri.parts import Parts
     from cri_shim.state.images import ImageRecord
     from cri_shim.state.sandbox import Sandbox
@@ -106,35 +106,33 @@ async def _from_image(parts: Parts, sandbox: Sandbox, mount: cri.Mount) -> cri.M
     try:
         image = parts.images.resolve(mount.image.image)
         target = os.path.join(parts.paths.image_volumes(sandbox.id), image.target.partition(":")[2])
-        labels = _labels(mount)
-        await parts.flights.join(f"image mount {target}", labels, lambda: _mount(parts, sandbox, image, target, labels))
+        users = _users(mount)
+        await parts.flights.join(f"image mount {target}", users, lambda: _mount(parts, sandbox, image, target, users))
         source = await to_thread.run_sync(_part, target, mount.image_sub_path) if mount.image_sub_path else target
     except CriError as error:
         raise error.because(f"{FAILED}: config.mounts: the image mount at {mount.container_path!r}") from error
     return _asked(mount, source)
 
 
-def _labels(mount: cri.Mount) -> dict[str, str]:
-    """The labels that have a snapshotter give the files to a user namespace's root, by its first range."""
+def _users(mount: cri.Mount) -> cri.UserNamespace | None:
+    """Whose the files are to be, by the mappings of the mount; None for the node's users."""
     if not mount.uid_mappings or not mount.gid_mappings:
-        return {}
-    uids, gids = mount.uid_mappings[0], mount.gid_mappings[0]
-    return {
-        "containerd.io/snapshot/uidmapping": f"0:{uids.host_id}:{uids.length}",
-        "containerd.io/snapshot/gidmapping": f"0:{gids.host_id}:{uids.length}",
-    }
+        return None
+    return cri.UserNamespace(mode=cri.NamespaceMode.POD, uids=mount.uid_mappings, gids=mount.gid_mappings)
 
 
-async def _mount(parts: Parts, sandbox: Sandbox, image: ImageRecord, target: str, labels: dict[str, str]) -> None:
+async def _mount(
+    parts: Parts, sandbox: Sandbox, image: ImageRecord, target: str, users: cri.UserNamespace | None
+) -> None:
     """Mount the image at `target`, unless another container of the pod has it there."""
     if await to_thread.run_sync(is_mountpoint, target):
         return
     snapshotter = sandbox.runtime.snapshotter
     try:
         await to_thread.run_sync(lambda: os.makedirs(target, 0o755, exist_ok=True))
-        mounts = await prepare_snapshot(parts, image, snapshotter, target, labels, lease=sandbox.id)
-        volatile = parts.facts.kernel >= _VOLATILE_KERNEL
-        await to_thread.run_sync(lambda: _mount_all(mounts, target, volatile=volatile))
+        snapshot = await prepare_snapshot(parts, image, snapshotter, target, users, lease=sandbox.id)
+        volatile, scratch = parts.facts.kernel >= _VOLATILE_KERNEL, os.path.join(parts.paths.state, "mounts")
+        await to_thread.run_sync(lambda: _mount_all(snapshot.mounts, target, scratch, volatile=volatile))
         sandbox.require_ready()  # what is mounted after a stop has looked would stay
     except BaseException:
         with anyio.move_on_after(CLEANUP_SECONDS, shield=True):
@@ -142,13 +140,13 @@ async def _mount(parts: Parts, sandbox: Sandbox, image: ImageRecord, target: str
         raise
 
 
-def _mount_all(mounts: Sequence[mount_pb2.Mount], target: str, *, volatile: bool) -> None:
+def _mount_all(mounts: Sequence[mount_pb2.Mount], target: str, scratch: str, *, volatile: bool) -> None:
     if volatile:
         for mount in mounts:
             if mount.type == "overlay" and not {"volatile", "fsync=volatile"} & set(mount.options):
                 mount.options.append("volatile")
     try:
-        mount_all(linux_mounts(mounts), target)
+        mount_all(linux_mounts(mounts), target, scratch=scratch)
     except OSError as error:
         raise CriError(f"it can't be mounted at {target}: {error.strerror or error}") from error
 

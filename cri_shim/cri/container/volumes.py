@@ -15,14 +15,15 @@ from cri_shim.cri.container.accounts import linux_mounts
 from cri_shim.linux.copy_tree import copy_tree
 from cri_shim.linux.mounts import temporary
 from cri_shim.linux.rootfs import resolve
+from cri_shim.linux.shift_owners import shift
 from cri_shim.state.ids import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cri_shim.api.containerd.types import mount_pb2
     from cri_shim.api.runtime import v1 as cri
     from cri_shim.cri.parts import Parts
+    from cri_shim.cri.snapshot import Snapshot
     from cri_shim.oci.image import ImageConfig
     from cri_shim.state.paths import Paths
 
@@ -47,15 +48,17 @@ def image_volumes(
     return [ImageVolume(os.path.join(root, new_id()), path) for path in wanted if posixpath.normpath(path) not in taken]
 
 
-def populate(volumes: Sequence[ImageVolume], mounts: Sequence[mount_pb2.Mount], paths: Paths) -> None:
-    """Make the volumes' directories and copy in what the image has at their paths. Blocks."""
+def populate(volumes: Sequence[ImageVolume], snapshot: Snapshot, paths: Paths) -> None:
+    """Make the volumes' directories and copy in what the image has at their paths, as its own users'. Blocks."""
     if not volumes:
         return
     directory = os.path.join(paths.state, "mounts")
     os.makedirs(directory, 0o700, exist_ok=True)
-    with temporary(linux_mounts(mounts), readonly=True, directory=directory) as root:
+    with temporary(linux_mounts(snapshot.mounts), readonly=True, directory=directory) as root:
         for volume in volumes:
             os.makedirs(volume.host_path, 0o755, exist_ok=True)
             source = resolve(root, posixpath.normpath(volume.container_path))
             if source is not None and os.path.isdir(source):
                 copy_tree(source, volume.host_path)
+                if snapshot.shifted is not None:  # the volume's mount maps its ids
+                    shift(volume.host_path, snapshot.shifted.reversed())

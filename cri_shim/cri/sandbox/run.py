@@ -37,7 +37,7 @@ from cri_shim.cri.sandbox.files import make_files
 from cri_shim.cri.sandbox.spec import pause_spec
 from cri_shim.cri.selinux import labels_of, with_context
 from cri_shim.cri.snapshot import prepare_snapshot, snapshot_labels
-from cri_shim.cri.user_namespace import id_mappings, own_users, pinned_path, remap_labels
+from cri_shim.cri.user_namespace import id_mappings, own_users, pinned_path
 from cri_shim.errors import CriError, InvalidArgument
 from cri_shim.linux import netns, userns
 from cri_shim.linux.host_view import LinuxHostView
@@ -233,19 +233,15 @@ class _Start:
         undo.push("snapshot", lambda: remains.remove_snapshot(parts, self.runtime.snapshotter, self.id))
         undo.push("container record", lambda: remains.remove_container(parts, self.id))
         undo.push("files", lambda: remains.remove_sandbox_files(parts, self.id))
-        users = own_users(linux)
-        snapshot = {
-            **snapshot_labels(self.metadata.config.annotations),
-            **await remap_labels(parts, self.runtime.snapshotter, users),
-        }
+        snapshotter, asked = self.runtime.snapshotter, snapshot_labels(self.metadata.config.annotations)
         with step("snapshot, record, files", lane="container"):
-            mounts, self.record, _ = await overlap(
-                prepare_snapshot(parts, image, self.runtime.snapshotter, self.id, snapshot, lease=self.id),
+            snapshot, self.record, _ = await overlap(
+                prepare_snapshot(parts, image, snapshotter, self.id, own_users(linux), asked, lease=self.id),
                 parts.containerd.containers.create(self._container_record(image, spec)),
                 to_thread.run_sync(make_files, parts.paths, self.metadata, parts.facts.hostname),
             )
         await self.netns_made.wait()
-        await self._create_task(undo, with_context(mounts, labels.mount))
+        await self._create_task(undo, with_context(snapshot.mounts, labels.mount))
 
     def _container_record(self, image: ImageRecord, spec: Spec) -> containers_pb2.Container:
         labels = container_labels(self.metadata.config.labels, image.config.process.labels or {}, KIND_SANDBOX)
