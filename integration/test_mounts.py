@@ -76,6 +76,48 @@ async def test_mounts_are_where_how_and_in_the_order_that_they_are_asked_for(
     running.node.run(["rm", "-rf", "/tmp/mounts"])
 
 
+@pytest.mark.shim_only  # containerd has no mount_options yet
+@pytest.mark.parametrize("handler", ["", "crun"])
+async def test_a_mount_may_forbid_programs_devices_and_changes_of_user(
+    kubelet: Kubelet, running: RunningNode, handler: str
+) -> None:
+    """Each container's own: another one of the pod executes the same file."""
+    running.node.run(["sh", "-c", "mkdir -p /tmp/forbid && printf '#!/bin/sh\\necho ran' > /tmp/forbid/x"])
+    running.node.run(["chmod", "755", "/tmp/forbid/x"])
+    pod = await kubelet.run_pod(handler=handler)
+    plain = cri.Mount(container_path="/m", host_path="/tmp/forbid")
+    strict = cri.Mount(container_path="/m", host_path="/tmp/forbid", mount_options=["noexec", "nodev", "nosuid"])
+    free = await kubelet.run(pod, kubelet.container_config(name="free", mounts=[plain]))
+    bound = await kubelet.run(pod, kubelet.container_config(name="bound", mounts=[strict]))
+    assert await shown(kubelet, free, "/m/x") == ["ran"]
+    assert "Permission denied" in (await kubelet.exec(bound, "sh", "-c", "/m/x")).stderr.decode()
+    (options,) = await shown(kubelet, bound, "grep ' /m ' /proc/self/mountinfo | cut -d' ' -f6")
+    assert {"rw", "noexec", "nodev", "nosuid"} <= set(options.split(","))
+    features = (await kubelet.runtime.status(cri.StatusRequest())).features
+    assert features
+    assert features.mount_options
+    running.node.run(["rm", "-r", "/tmp/forbid"])
+
+
+@pytest.mark.parametrize("handler", ["", "crun"])
+async def test_read_only_goes_as_deep_as_is_asked(kubelet: Kubelet, running: RunningNode, handler: str) -> None:
+    running.node.run(["sh", "-c", "mkdir -p /tmp/deep/below && mount -t tmpfs below /tmp/deep/below"])
+    try:
+        pod = await kubelet.run_pod(handler=handler)
+        mounts = [
+            cri.Mount(container_path="/shallow", host_path="/tmp/deep", readonly=True),
+            cri.Mount(container_path="/deep", host_path="/tmp/deep", readonly=True, recursive_read_only=True),
+        ]
+        container = await kubelet.run(pod, kubelet.container_config(mounts=mounts))
+        assert await shown(kubelet, container, "touch /shallow/below/made && ls /deep/below") == ["made"]
+        for place in ("/shallow/x", "/deep/x", "/deep/below/x"):
+            refused = await kubelet.exec(container, "touch", place)
+            assert "Read-only file system" in refused.stderr.decode(), place
+        await kubelet.stop(container)
+    finally:
+        running.node.run(["sh", "-c", "umount -l /tmp/deep/below && rm -r /tmp/deep"])
+
+
 async def test_a_privileged_container_may_write_the_kernels_file_systems(kubelet: Kubelet) -> None:
     linux = cri.LinuxPodSandboxConfig(security_context=cri.LinuxSandboxSecurityContext(privileged=True))
     pod = await kubelet.run_pod(kubelet.pod_config(linux=linux))
@@ -109,5 +151,18 @@ async def test_mounts_spread_as_asked_and_a_source_that_is_not_shared_is_named(
         running.node.run(["mount", "-t", "tmpfs", "later", "/tmp/spread/x"])
         running.node.run(["touch", "/tmp/spread/x/seen"])
         assert await shown(kubelet, container, "ls /s/x") == ["seen"]
+        linux = cri.LinuxContainerConfig(
+            security_context=cri.LinuxContainerSecurityContext(
+                capabilities=cri.Capability(add_capabilities=["SYS_ADMIN"])
+            )
+        )
+        mount = cri.Mount(
+            container_path="/s", host_path="/tmp/spread", propagation=Propagation.PROPAGATION_BIDIRECTIONAL
+        )
+        both = await kubelet.run(pod, kubelet.container_config(name="both", mounts=[mount], linux=linux))
+        await shown(kubelet, both, "mkdir /s/y && mount -t tmpfs inner /s/y && touch /s/y/from-inside")
+        assert running.node.path("/tmp/spread/y/from-inside").exists()
+        assert await shown(kubelet, container, "ls /s/y") == ["from-inside"]
+        await shown(kubelet, both, "umount /s/y")
     finally:
         running.node.run(["sh", "-c", "umount -l /tmp/spread && rmdir /tmp/spread"])

@@ -24,7 +24,9 @@ def status(parts: Parts, request: cri.StatusRequest) -> cri.StatusResponse:
         status=cri.RuntimeStatus(conditions=[_runtime_ready(parts), _network_ready(parts), _no_deprecations(parts)]),
         info=_info(parts) if request.verbose else {},
         runtime_handlers=parts.runtime_handlers,
-        features=cri.RuntimeFeatures(supplemental_groups_policy=True),
+        features=cri.RuntimeFeatures(
+            supplemental_groups_policy=True, user_namespaces_host_network=True, mount_options=True
+        ),
     )
 
 

@@ -23,6 +23,7 @@ RRO_UNSUPPORTED = "RROUnsupported"  # the kubelet looks for this prefix
 _PRIVATE = cri.MountPropagation.PROPAGATION_PRIVATE
 _SLAVE = cri.MountPropagation.PROPAGATION_HOST_TO_CONTAINER
 _SHARED = cri.MountPropagation.PROPAGATION_BIDIRECTIONAL
+_OPTIONS = ("noexec", "nodev", "nosuid")  # that a mount may have of its own, by the CRI
 _OPTION = {_PRIVATE: "rprivate", _SLAVE: "rslave", _SHARED: "rshared"}
 # What the mount that the source is on has to be, in the words that go into a refusal.
 _NEEDED = {
@@ -41,6 +42,12 @@ def check(mount: cri.Mount, policy: Policy) -> None:
         )
     if mount.recursive_read_only:
         _check_recursive(mount, policy)
+    for option in mount.mount_options:
+        if option not in _OPTIONS:
+            raise InvalidArgument(
+                f"{_where(mount)} has {option!r} in mount_options: there may be {', '.join(_OPTIONS)}; what else is "
+                "asked for by readonly and propagation"
+            )
 
 
 def _check_recursive(mount: cri.Mount, policy: Policy) -> None:
@@ -81,7 +88,7 @@ def bind(mount: cri.Mount, host: HostView, mount_label: str = "") -> Mount:
         mount.container_path,
         "bind",
         source,
-        ["rbind", _OPTION.get(mount.propagation, "rprivate"), access],
+        ["rbind", _OPTION.get(mount.propagation, "rprivate"), access, *dict.fromkeys(mount.mount_options)],
         uid_mappings=id_mappings(mount.uid_mappings),
         gid_mappings=id_mappings(mount.gid_mappings),
     )

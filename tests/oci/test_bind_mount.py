@@ -43,6 +43,18 @@ def test_access(fields: dict[str, bool], access: str) -> None:
     assert options(**fields)[-1] == access
 
 
+def test_options_of_its_own_come_last_each_once() -> None:
+    asked = ["nosuid", "noexec", "nosuid", "nodev"]
+    assert options(readonly=True, mount_options=asked) == ["rbind", "rprivate", "ro", "nosuid", "noexec", "nodev"]
+    check(mount(mount_options=asked), Policy())
+
+
+@pytest.mark.parametrize("option", ["rw", "rshared", "suid", "idmap", "NOEXEC", "", "noexec,nodev"])
+def test_no_other_options_are_taken(option: str) -> None:
+    with pytest.raises(InvalidArgument, match=r"mount at '/data' has .* in mount_options: there may be noexec, nodev"):
+        check(mount(mount_options=["noexec", option]), Policy())
+
+
 def test_ids_are_mapped_where_asked() -> None:
     found = bind(mount(uid_mappings=[MAPPING], gid_mappings=[MAPPING]), FakeHost())
     assert found.uid_mappings == found.gid_mappings == [IdMapping(0, 100000, 65536)]
