@@ -23,8 +23,8 @@ from cri_shim.containerd.backoff import doubling
 from cri_shim.containerd.client import Client
 from cri_shim.cri.container.accounts import AccountsCache
 from cri_shim.cri.container.checkpointed import checkpointed
-from cri_shim.cri.image.legacy_registry import write_hosts
 from cri_shim.cri.image.pulls import Pulls
+from cri_shim.cri.image.registries import Registries
 from cri_shim.cri.image.usage import SnapshotUsage
 from cri_shim.cri.image_service import ImageService
 from cri_shim.cri.parts import Parts
@@ -126,7 +126,8 @@ async def _build(
 ) -> Parts:
     paths = Paths(root=settings.cri_root, state=settings.cri_state)
     await to_thread.run_sync(_make_directories, paths)
-    await to_thread.run_sync(write_hosts, paths.registry_hosts, settings.images.registry)
+    registries = Registries(paths.registry_hosts)
+    await to_thread.run_sync(registries.take_over, settings)
     architecture = host_platform().partition("/")[2]
     containers: Store[Container] = Store("container")
     sandboxes: Store[Sandbox] = Store("sandbox")
@@ -148,6 +149,7 @@ async def _build(
         selinux=confinement[0],
         selinux_levels=confinement[1],
         images=ImageStore(containerd, architecture),
+        registries=registries,
         pulls=Pulls(),
         snapshot_usage=SnapshotUsage(containerd, settings),
         accounts=AccountsCache(os.path.join(paths.state, "mounts")),

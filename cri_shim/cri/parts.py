@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cri_shim.containerd.client import Client
     from cri_shim.cri.container.accounts import AccountsCache
     from cri_shim.cri.image.pulls import Pulls
+    from cri_shim.cri.image.registries import Registries
     from cri_shim.cri.image.usage import SnapshotUsage
     from cri_shim.events.broadcast import Broadcast
     from cri_shim.events.exits import ExitWatch
@@ -53,6 +54,7 @@ class Parts:
     selinux: Contexts | None  # the policy's, for containers; None without SELinux
     selinux_levels: SelinuxLevels
     images: ImageStore
+    registries: Registries
     pulls: Pulls
     snapshot_usage: SnapshotUsage
     accounts: AccountsCache

@@ -54,9 +54,8 @@ class Wanted:
 
 async def transfer(parts: Parts, wanted: Wanted, progress: PullProgress) -> None:
     """Fetch and unpack. Raises what the registry answers, in words to act on; Canceled when nothing moves any more."""
-    registry = parts.settings.images.registry
-    config_path = registry.config_path or parts.paths.registry_hosts
-    directory = await to_thread.run_sync(host_directory, config_path, wanted.reference.domain)
+    registry = parts.registries.settings
+    directory = await to_thread.run_sync(host_directory, parts.registries.config_path, wanted.reference.domain)
     asked = await to_thread.run_sync(servers, directory, wanted.reference.domain)
     headers = {name: ", ".join(values) for name, values in registry.headers.items()} | _bearer(wanted, asked)
     watchdog, failure = anyio.CancelScope(), None

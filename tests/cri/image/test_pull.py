@@ -18,10 +18,10 @@ from cri_shim.config.image_settings import RegistrySettings, TransferSettings
 from cri_shim.containerd import typeurl
 from cri_shim.cri.image.pull import pull_image
 from cri_shim.cri.image.pulls import Pulls
+from cri_shim.cri.image.registries import Registries
 from cri_shim.errors import Canceled, InvalidArgument, NotFound
 from cri_shim.oci.image import ImageConfig
 from cri_shim.state.flights import Flights
-from cri_shim.state.paths import Paths
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -112,11 +112,10 @@ class Node:
         self.containerd, self.images, self.flights = FakeContainerd(), FakeStore(), flights
         self.pulls = Pulls()
         self.architecture = "amd64"
-        registry = RegistrySettings(headers={"X-Site": ("a", "b")})
-        self.paths = Paths("/nonexistent", "/nonexistent")
+        self.registries = Registries("/nonexistent")
+        self.registries.settings = RegistrySettings(headers={"X-Site": ("a", "b")})
         images = SimpleNamespace(
             snapshotter="overlayfs",
-            registry=registry,
             pinned_images={"sandbox": PAUSE},
             discard_unpacked_layers=False,
             image_pull_progress_timeout=0.0,

@@ -27,6 +27,7 @@ def content(count: int, annotations: dict[str, str] | None = None) -> ImageConte
         config=ImageConfig(rootfs=RootFs(diff_ids=digests)),
         layers=tuple(Descriptor(digest, annotations=annotations) for digest in digests),
         size=0,
+        annotations={},
     )
 
 
