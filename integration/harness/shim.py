@@ -32,6 +32,16 @@ def source_binds() -> tuple[Bind, ...]:
     return Bind(str(PROJECT), _SOURCE), Bind(str(bytecode), _BYTECODE, readonly=False)
 
 
+def source(*, from_wheel: bool) -> dict[str, str]:
+    """What a node's Python needs to find cri-shim."""
+    return {} if from_wheel else {"PYTHONPATH": _SOURCE, "PYTHONPYCACHEPREFIX": _BYTECODE}
+
+
+def command(*arguments: str) -> list[str]:
+    """`cri-shim` with these arguments, as it is run in a node."""
+    return [f"{rootfs.PYTHON}/bin/python", "-m", "cri_shim", *arguments]
+
+
 class Shim:
     """The cri-shim of one node: `daemon` starts, kills and restarts it."""
 
@@ -45,22 +55,13 @@ class Shim:
     ) -> None:
         """`arguments` are added to `cri-shim serve`, `environment` to the process's."""
         self.node = node
-        source = {} if from_wheel else {"PYTHONPATH": _SOURCE, "PYTHONPYCACHEPREFIX": _BYTECODE}
-        argv = [
-            f"{rootfs.PYTHON}/bin/python",
-            "-m",
-            "cri_shim",
-            "serve",
-            "--config",
-            MAIN.config,
-            "--containerd-address",
-            MAIN.socket,
-            "--listen",
-            f"unix://{SOCKET}",
-            *arguments,
-        ]
+        settings = ("--config", MAIN.config, "--containerd-address", MAIN.socket, "--listen", f"unix://{SOCKET}")
         self.daemon = Daemon(
-            node, argv, LOG, lambda: probes.serves_cri(self.socket), environment={**source, **(environment or {})}
+            node,
+            command("serve", *settings, *arguments),
+            LOG,
+            lambda: probes.serves_cri(self.socket),
+            environment={**source(from_wheel=from_wheel), **(environment or {})},
         )
 
     @property

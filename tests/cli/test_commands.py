@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-COMMANDS = ("serve", "install", "uninstall", "demo", "timeline", "images", "pulls", "config", "version")
+COMMANDS = ("serve", "install", "uninstall", "demo", "timeline", "images", "pulls", "smoke", "config", "version")
 
 
 def test_help_lists_every_command(run: Callable[..., Result]) -> None:
