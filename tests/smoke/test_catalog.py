@@ -54,6 +54,11 @@ def test_the_documentation_lists_the_checks_as_the_command_does() -> None:
     assert found[1] == listed(CHECKS), "bring docs/smoke.md up to date: its list is that of `cri-shim smoke --list`"
 
 
+def test_the_documentation_names_the_known_deviations_with_their_reasons() -> None:
+    found = re.findall(r"^\| `(\S+)` \| (\S+)'s plugin \| it (.*) \|$", DOCUMENT.read_text(), re.MULTILINE)
+    assert found == [(each.check, each.product, each.reason) for each in deviations.KNOWN]
+
+
 @pytest.mark.parametrize(
     ("product", "version", "skipped"),
     [
