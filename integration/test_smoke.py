@@ -98,7 +98,7 @@ async def test_every_check_passes_or_says_why_and_all_reports_tell_the_same(
     smoke: Smoke, kubelet: Kubelet, endpoint: str
 ) -> None:
     other = await kubelet.run_pod()
-    before = await kubelet.pod_status(other)
+    before = (await kubelet.pod_status(other)).status
     done = await smoke.run("--junit", "/tmp/smoke.xml", "--json", "/tmp/smoke.json")
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(smoke.running.node.path("/tmp/smoke.json").read_text())
@@ -114,7 +114,7 @@ async def test_every_check_passes_or_says_why_and_all_reports_tell_the_same(
     cases = [(case.get("name"), case.find("skipped") is not None) for case in suites.iter("testcase")]
     assert cases == [(check["id"], check["state"] == "skipped") for check in told["checks"]]
     assert (suites.get("tests"), suites.get("failures")) == (str(len(CHECKS)), "0")
-    assert (await kubelet.pod_status(other)) == before
+    assert (await kubelet.pod_status(other)).status == before
     assert not smoke.directory().exists()
     await no_images_are_left(kubelet)
 
@@ -163,6 +163,7 @@ async def test_an_image_that_can_not_be_pulled_is_no_failure_of_a_check(smoke: S
     assert (done.returncode, "can't be pulled" in done.stderr) == (2, True)
 
 
+@pytest.mark.usefixtures("anyio_backend")  # for its fixtures: the command has a loop of its own
 def test_a_node_can_be_tested_from_outside(smoke: Smoke, kubelet: Kubelet) -> None:  # noqa: ARG001
     """Files and network are the runtime's, whoever's namespaces the command is in."""
     wanted = ["--only", "network", "--only", "logs", "--only", "streams.exec-over-spdy", "--only", "mounts.*node"]
@@ -184,6 +185,7 @@ def wrong_code(answer: cri.ExecSyncResponse) -> cri.ExecSyncResponse:
     return cri.ExecSyncResponse(stdout=answer.stdout, stderr=answer.stderr, exit_code=answer.exit_code + 1)
 
 
+@pytest.mark.usefixtures("anyio_backend")  # as above
 def test_an_endpoint_that_lies_fails_just_the_checks_that_look(
     smoke: Smoke,
     kubelet: Kubelet,  # noqa: ARG001
