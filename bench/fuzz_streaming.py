@@ -1,17 +1,18 @@
 """`python -m bench.fuzz_streaming --seconds N`: a streaming server under malformed HTTP, SPDY and WebSocket.
 
 Every connection begins well up to a point drawn by chance, and goes on with bytes that were cut, flipped, repeated or
-made up. Whatever comes, the server has to answer a good client, close what is bad, log no error of its own, and come
-back to the tasks and descriptors that it began with. What was seen to fail is repeated with `--seed`.
+made up. Whatever comes, the server has to answer a good client, close what is bad, log no error of its own, come back
+to the tasks and descriptors that it began with, and grow no further once it is warm. What was seen to fail is repeated
+with `--seed`.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import random
-import resource
 import time
 from collections import Counter
 from contextlib import suppress
@@ -55,6 +56,9 @@ if TYPE_CHECKING:
     from cri_shim.cri.remote_streams import RemoteStreams
 
 _AT_ONCE = 8
+_ROUNDS = 10  # after each, all connections are gone, and what is held is counted
+_WARM = 1  # the round after which memory is to stay
+_GROWTH = 8  # MiB, since then: what an allocator keeps
 _ANSWER_SECONDS = 30.0
 _SPDY = "Upgrade: SPDY/3.1\r\nConnection: Upgrade\r\nX-Stream-Protocol-Version: {}\r\n"
 _WEBSOCKET = (
@@ -149,6 +153,8 @@ class Maker:
         more = (("port", "80"), ("requestid", "1")) if ports else ()
         frames: list[Frame] = [SynStream(2 * at + 1, (("streamtype", kind), *more)) for at, kind in enumerate(wanted)]
         frames += [self._frame() for _ in range(self._chance.randrange(30))]
+        if self._chance.random() < 0.05:
+            frames += self._flood()
         return b"".join(serialize(frame, deflate) for frame in frames)
 
     def _frame(self) -> Frame:
@@ -164,6 +170,19 @@ class Maker:
         ]  # fmt: skip
         return chance.choice(frames)
 
+    def _flood(self) -> list[Frame]:
+        """More than a client has a use for: answers to be made, streams to be kept, headers that swell."""
+        chance, count = self._chance, self._chance.choice([10, 1000, 5000])
+        swollen = (("streamtype", "error"), ("port", "80"), ("x", "a" * chance.choice([1000, 16_000, 100_000])))
+        floods: list[list[Frame]] = [
+            [Ping(2 * at + 1) for at in range(count)],
+            [SynStream(2 * at + 101, (("streamtype", "data"), ("port", "80"))) for at in range(count)],
+            [SynStream(2 * at + 101, swollen) for at in range(10)],
+            [Data(3, b"x") for _ in range(count)],
+            [RstStream(2 * at + 101, 5) for at in range(count)],
+        ]
+        return chance.choice(floods)
+
     def _websocket(self, protocol: str, ports: bool) -> bytes:  # noqa: FBT001
         chance = self._chance
         if protocol == _TUNNEL:
@@ -175,6 +194,12 @@ class Maker:
             channel = chance.choice([b"\0", b"\1", b"\4", b"\xff", b"0", b"4", b""])
             payload = chance.choice([b"\0", b'{"Width":8,"Height":8}', chance.randbytes(50), b"YWI=", pack(">H", 1000)])
             out.append(self._message(opcode, channel + payload, fin=chance.random() < 0.9))
+        if chance.random() < 0.05:  # a message in pieces without end, or a wish for thousands of pongs
+            opcode, data = chance.choice([(Opcode.CONT, b""), (Opcode.CONT, b"x"), (Opcode.PING, b"x" * 100)])
+            out += [
+                self._message(Opcode.BINARY, b"\0", fin=False),
+                *[self._message(opcode, data, fin=opcode is Opcode.PING)] * 5000,
+            ]
         return b"".join(out)
 
     def _message(self, opcode: Opcode, data: bytes, *, fin: bool = True) -> bytes:
@@ -202,6 +227,28 @@ class Maker:
         return bytes(bent)
 
 
+@dataclass(frozen=True)
+class Held:
+    """What a server could leak."""
+
+    tasks: int
+    descriptors: int
+
+    @classmethod
+    def now(cls) -> Held:
+        return cls(len(asyncio.all_tasks()), len(os.listdir("/proc/self/fd")))
+
+    def within(self, other: Held) -> bool:
+        return self.tasks <= other.tasks and self.descriptors <= other.descriptors
+
+
+def _resident() -> int:
+    """This process's memory, once what is garbage is gone, in MiB."""
+    gc.collect()
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
 class Fuzz:
     """A run: how many connections were had, and what went wrong."""
 
@@ -221,28 +268,36 @@ class Fuzz:
         """Fuzz for so long. AssertionError when the server did what it must not."""
         server = StreamingServer(StreamingSettings(), Echo())
         structlog.configure(processors=[self.noted])
-        until = time.monotonic() + seconds
         async with anyio.create_task_group() as tasks:
             await tasks.start(server.serve)
             await self._good(server)
-            before = self._held()
-            async with anyio.create_task_group() as workers:
-                for number in range(_AT_ONCE):
-                    workers.start_soon(self._work, Maker(random.Random(self.seed + number), server), until)
-            await self._good(server)
-            with anyio.fail_after(_ANSWER_SECONDS):
-                while (after := self._held()) > before:  # noqa: ASYNC110
-                    await anyio.sleep(0.1)
+            before = Held.now()
+            memory = []
+            for number in range(_ROUNDS):
+                await self._round(server, self.seed + number * _AT_ONCE, seconds / _ROUNDS)
+                await self._settled(before)
+                memory.append(_resident())
+                print(f"seed {self.seed}, round {number + 1}: {self.connections} connections, {memory[-1]} MiB")
             assert not self.errors, self.errors[:3]
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-            print(
-                f"seed {self.seed}: {self.connections} connections, {dict(self.answers)}, {after} held, peak {peak} MiB"
-            )
+            assert memory[-1] - memory[_WARM] <= _GROWTH, f"memory grows: {memory} MiB"
+            print(f"seed {self.seed}: {dict(self.answers)}, held {Held.now()}, memory {memory} MiB")
             tasks.cancel_scope.cancel()
 
+    async def _round(self, server: StreamingServer, seed: int, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        async with anyio.create_task_group() as workers:
+            for number in range(_AT_ONCE):
+                workers.start_soon(self._work, Maker(random.Random(seed + number), server), until)
+        await self._good(server)
+
     @staticmethod
-    def _held() -> tuple[int, int]:
-        return len(asyncio.all_tasks()), len(os.listdir("/proc/self/fd"))
+    async def _settled(before: Held) -> None:
+        """Nothing is held but what was at the beginning."""
+        with anyio.move_on_after(_ANSWER_SECONDS):
+            while not (now := Held.now()).within(before):  # noqa: ASYNC110
+                await anyio.sleep(0.1)
+            return
+        raise AssertionError(f"held at the beginning: {before}, now: {now}")
 
     async def _good(self, server: StreamingServer) -> None:
         url = server.exec(cri.ExecRequest(cmd=["c"], stdin=True, stdout=True))

@@ -47,7 +47,7 @@ class WebSocket:
         self._text = text
         self._protocol = Protocol(Side.SERVER, max_size=_LARGEST_MESSAGE)
         self._sending = anyio.Lock()
-        self._parts: list[bytes] = []
+        self._message = bytearray()  # what has come of it: however small its frames, no more than it
 
     async def run(self, first: bytes) -> None:
         """Read until the client has closed or is gone; `first` is what came with the handshake."""
@@ -92,11 +92,16 @@ class WebSocket:
     async def _frame(self, frame: Frame) -> None:
         if frame.opcode not in {Opcode.BINARY, Opcode.TEXT, Opcode.CONT} or self._protocol.close_sent:
             return
-        self._parts.append(bytes(frame.data))
-        if frame.fin:
-            message, self._parts = b"".join(self._parts), []
-            if message:
-                await self._received(message)
+        if frame.fin and not self._message:
+            message = bytes(frame.data)
+        else:
+            self._message += frame.data
+            if not frame.fin:
+                return
+            message = bytes(self._message)
+            self._message = bytearray()
+        if message:
+            await self._received(message)
 
     async def _write(self) -> None:
         if data := b"".join(self._protocol.data_to_send()):
