@@ -29,6 +29,7 @@ from websockets.frames import Opcode
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.config.settings import StreamingSettings
 from cri_shim.errors import ResourceExhausted
+from cri_shim.streaming import seconds
 from cri_shim.streaming.server import StreamingServer
 from cri_shim.streaming.spdy.frames import (
     Data,
@@ -59,7 +60,7 @@ _AT_ONCE = 8
 _ROUNDS = 10  # after each, all connections are gone, and what is held is counted
 _WARM = 1  # the round after which memory is to stay
 _GROWTH = 8  # MiB, since then: what an allocator keeps
-_ANSWER_SECONDS = 30.0
+_ANSWER_SECONDS = seconds.CREATION + seconds.PARTING + seconds.LINGER + 15
 _SPDY = "Upgrade: SPDY/3.1\r\nConnection: Upgrade\r\nX-Stream-Protocol-Version: {}\r\n"
 _WEBSOCKET = (
     "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -264,7 +265,7 @@ class Fuzz:
             self.errors.append(repr(event))
         raise structlog.DropEvent
 
-    async def run(self, seconds: float) -> None:
+    async def run(self, duration: float) -> None:
         """Fuzz for so long. AssertionError when the server did what it must not."""
         server = StreamingServer(StreamingSettings(), Echo())
         structlog.configure(processors=[self.noted])
@@ -274,7 +275,7 @@ class Fuzz:
             before = Held.now()
             memory = []
             for number in range(_ROUNDS):
-                await self._round(server, self.seed + number * _AT_ONCE, seconds / _ROUNDS)
+                await self._round(server, self.seed + number * _AT_ONCE, duration / _ROUNDS)
                 await self._settled(before)
                 memory.append(_resident())
                 print(f"seed {self.seed}, round {number + 1}: {self.connections} connections, {memory[-1]} MiB")
@@ -283,8 +284,8 @@ class Fuzz:
             print(f"seed {self.seed}: {dict(self.answers)}, held {Held.now()}, memory {memory} MiB")
             tasks.cancel_scope.cancel()
 
-    async def _round(self, server: StreamingServer, seed: int, seconds: float) -> None:
-        until = time.monotonic() + seconds
+    async def _round(self, server: StreamingServer, seed: int, duration: float) -> None:
+        until = time.monotonic() + duration
         async with anyio.create_task_group() as workers:
             for number in range(_AT_ONCE):
                 workers.start_soon(self._work, Maker(random.Random(seed + number), server), until)
@@ -313,7 +314,7 @@ class Fuzz:
             made = maker.made()
             with anyio.move_on_after(_ANSWER_SECONDS) as waiting:
                 await self._one(made)
-            assert not waiting.cancelled_caught, f"not answered: {made}"
+            assert not waiting.cancelled_caught, f"not answered: {made!r:.2000}"
             self.connections += 1
 
     async def _one(self, made: Made) -> None:

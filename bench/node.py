@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
-from bench.works import LINES
+from bench.logs import LINES
 from integration.harness.assembly import running_node
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class BenchNode:
     peer_socket: str
     peer_pid: int
     registry: Registry
+    pid: int  # of a process in the node
     log_root: str = "/var/log/pods"
 
 
@@ -43,6 +44,8 @@ async def bench_node() -> AsyncIterator[BenchNode]:
         assert shim is not None
         assert peer is not None
         running.node.write(LINES, ("x" * 99 + "\n") * 10_000)
-        yield BenchNode(str(shim.socket), shim.daemon.pid, str(peer.socket), peer.daemon.pid, running.registry)
+        yield BenchNode(
+            str(shim.socket), shim.daemon.pid, str(peer.socket), peer.daemon.pid, running.registry, running.node.pid
+        )
     finally:
         await to_thread.run_sync(lambda: manager.__exit__(None, None, None))

@@ -1,167 +1,190 @@
-"""`python -m bench.streams`: how fast the streaming server moves bytes, with nothing but itself behind it.
-
-Each way is measured over loopback with our own client in the same process: what is printed is the price of both ends.
-A raw TCP connection of the same library is the measure to compare with.
-"""
+"""Bytes through exec and port-forward, each way, between a real container or pod and a client as cheap as can be."""
 
 from __future__ import annotations
 
-import argparse
-import resource
+import json
+import os
+import threading
 import time
-from functools import partial
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import anyio
-import uvloop
+from anyio import to_thread
 
+from bench import bulk
+from bench.endpoint import container_config, pod_config
+from bench.works import SLEEP
 from cri_shim.api.runtime import v1 as cri
-from cri_shim.config.settings import StreamingSettings
-from cri_shim.streaming.server import StreamingServer
-from integration.streaming_client.spdy import spdy_command, spdy_ports
-from integration.streaming_client.websocket import tunnelled_ports, websocket_command
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from contextlib import AbstractAsyncContextManager
+    import socket
+    from collections.abc import Callable, Iterator
 
-    from anyio.abc import ByteReceiveStream, ByteStream, SocketStream
+    from bench.bulk import Opened
+    from bench.endpoint import Endpoint
 
-    from cri_shim.cri.remote_streams import RemoteStreams
-    from integration.streaming_client.session import CommandSession
-    from integration.streaming_client.spdy import SpdyPorts
-
-_CHUNK = bytes(64 << 10)
-
-
-async def drain(stream: ByteReceiveStream) -> int:
-    """How many bytes come."""
-    count = 0
-    async for data in stream:
-        count += len(data)
-    return count
+_V4, _V5, _PORTS = "v4.channel.k8s.io", "v5.channel.k8s.io", "portforward.k8s.io"
+_STDIN = 0  # its channel on WebSocket
+_FROM, _TO = 7001, 7002  # ports that send and that receive
+_SUCCESS = b'"status":"Success"'
+_SINK = [
+    "sh",
+    "-c",
+    "cat >/dev/null; echo all",
+]  # its output stays open: the peer ends a session whose outputs have ended
 
 
-class Endless:
-    """A runtime whose commands and ports send `size` bytes, or take all there are."""
+async def all_ways(end: Endpoint, megabytes: int, node_pid: int) -> None:
+    """Each way once. On WebSocket as well where that is spoken, which the peer's server does not."""
+    run = end.runtime
+    config = pod_config(end)
+    pod = (await run.run_pod_sandbox(cri.RunPodSandboxRequest(config=config))).pod_sandbox_id
+    request = cri.CreateContainerRequest(pod_sandbox_id=pod, config=container_config(SLEEP), sandbox_config=config)
+    container = (await run.create_container(request)).container_id
+    await run.start_container(cri.StartContainerRequest(container_id=container))
+    ways = _Ways(end, pod, container, f"/proc/{node_pid}/ns/net", megabytes << 20)
+    try:
+        await ways.output(websocket=False)
+        await ways.input(websocket=False)
+        with _port_servers(await _network(end, pod, node_pid), megabytes << 20) as served:
+            await ways.from_pod()
+            await ways.to_pod(served)
+        if end.name == "ours":
+            await ways.output(websocket=True)
+            await ways.input(websocket=True)
+    finally:
+        await run.stop_pod_sandbox(cri.StopPodSandboxRequest(pod_sandbox_id=pod))
+        await run.remove_pod_sandbox(cri.RemovePodSandboxRequest(pod_sandbox_id=pod))
 
-    def __init__(self, size: int) -> None:
-        self._size = size
 
-    async def exec(self, request: cri.ExecRequest, streams: RemoteStreams) -> int:
-        del request
-        if streams.stdin:
-            await drain(streams.stdin)
-        elif streams.stdout:
-            for _ in range(0, self._size, len(_CHUNK)):
-                await streams.stdout.send(_CHUNK)
-        return 0
+@dataclass(frozen=True)
+class _Ways:
+    """A pod and its container on one endpoint."""
 
-    async def attach(self, request: cri.AttachRequest, streams: RemoteStreams) -> None:
-        raise NotImplementedError
+    end: Endpoint
+    pod: str
+    container: str
+    network: str
+    size: int
 
-    async def port_forward(self, pod_sandbox_id: str, port: int, stream: ByteStream) -> None:
-        del pod_sandbox_id
-        if port == 1:
-            await drain(stream)
+    async def output(self, *, websocket: bool) -> None:
+        command = ["dd", "if=/dev/zero", "bs=1M", f"count={self.size >> 20}"]
+        asked = cri.ExecRequest(container_id=self.container, cmd=command, stdout=True)
+        url = (await self.end.runtime.exec(asked)).url
+
+        def work() -> None:
+            with self._command(url, ("stdout",), websocket=websocket) as opened:
+                count, tail = bulk.received(opened.socket)
+                assert count >= self.size
+                assert _SUCCESS in tail, tail
+
+        await self._measured(f"exec stdout{_on(websocket)}", work)
+
+    async def input(self, *, websocket: bool) -> None:
+        asked = cri.ExecRequest(container_id=self.container, cmd=_SINK, stdin=True, stdout=True)
+        url = (await self.end.runtime.exec(asked)).url
+
+        def work() -> None:
+            with self._command(url, ("stdout", "stdin"), websocket=websocket) as opened:
+                bulk.sent(opened, self.size)
+                _, tail = bulk.received(opened.socket)
+                assert _SUCCESS in tail, tail
+
+        await self._measured(f"exec stdin{_on(websocket)}", work)
+
+    async def from_pod(self) -> None:
+        url = await self._ports_url(_FROM)
+
+        def work() -> None:
+            with self._port(url, _FROM) as opened:
+                bulk.received(opened.socket, at_least=self.size)
+
+        await self._measured("port-forward from the pod", work)
+
+    async def to_pod(self, served: threading.Semaphore) -> None:
+        url = await self._ports_url(_TO)
+
+        def work() -> None:
+            with self._port(url, _TO) as opened:
+                bulk.sent(opened, self.size)
+                assert served.acquire(timeout=bulk.SECONDS)
+
+        await self._measured("port-forward to the pod", work)
+
+    @contextmanager
+    def _command(self, url: str, kinds: tuple[str, ...], *, websocket: bool) -> Iterator[Opened]:
+        if websocket:
+            with bulk.websocket(url, self.network, _V5, _STDIN) as opened:
+                yield opened
         else:
-            for _ in range(0, self._size, len(_CHUNK)):
-                await stream.send(_CHUNK)
-        await stream.send_eof()
+            streams = [(("streamtype", kind),) for kind in ("error", *kinds)]
+            with bulk.spdy(url, self.network, _V4, streams) as opened:
+                yield opened
+
+    @contextmanager
+    def _port(self, url: str, port: int) -> Iterator[Opened]:
+        more = (("port", str(port)), ("requestid", "1"))
+        streams = [(("streamtype", kind), *more) for kind in ("error", "data")]
+        with bulk.spdy(url, self.network, _PORTS, streams) as opened:
+            yield opened
+
+    async def _ports_url(self, port: int) -> str:
+        request = cri.PortForwardRequest(pod_sandbox_id=self.pod, port=[port])
+        return (await self.end.runtime.port_forward(request)).url
+
+    async def _measured(self, way: str, work: Callable[[], None]) -> None:
+        cpu, begin = self.end.cpu_seconds(), time.perf_counter()
+        await to_thread.run_sync(work)
+        megabytes = self.size / 1e6
+        self.end.record(f"{way} throughput", megabytes / (time.perf_counter() - begin))
+        self.end.record(f"server CPU per MB, {way}", (self.end.cpu_seconds() - cpu) / megabytes * 1e3)
 
 
-async def raw(size: int) -> None:
-    """The same bytes over TCP alone."""
-
-    async def serve(stream: SocketStream) -> None:
-        async with stream:
-            for _ in range(0, size, len(_CHUNK)):
-                await stream.send(_CHUNK)
-
-    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
-        tasks.start_soon(listener.serve, serve)
-        port = listener.extra(anyio.abc.SocketAttribute.local_port)
-        async with await anyio.connect_tcp("127.0.0.1", port) as stream:
-            assert await drain(stream) == size
-        tasks.cancel_scope.cancel()
+def _on(websocket: bool) -> str:  # noqa: FBT001
+    return ", WebSocket" if websocket else ""
 
 
-async def stdout(session: AbstractAsyncContextManager[CommandSession], size: int) -> None:
-    """A command's output."""
-    async with session as command:
-        count = 0
-        while data := await command.read():
-            count += len(data)
-        assert count == size
-        assert await command.exit_code() == 0
+async def _network(end: Endpoint, pod: str, node_pid: int) -> str:
+    """The file of the pod's network namespace, as this process sees it."""
+    request = cri.PodSandboxStatusRequest(pod_sandbox_id=pod, verbose=True)
+    info = json.loads((await end.runtime.pod_sandbox_status(request)).info["info"])
+    (path,) = (one["path"] for one in info["runtimeSpec"]["linux"]["namespaces"] if one["type"] == "network")
+    return f"/proc/{node_pid}/root/run/netns/{os.path.basename(path)}"
 
 
-async def stdin(session: AbstractAsyncContextManager[CommandSession], size: int) -> None:
-    """A command's input."""
-    async with session as command:
-        for _ in range(0, size, len(_CHUNK)):
-            await command.write("stdin", _CHUNK)
-        await command.end_stdin()
-        assert await command.exit_code() == 0
+@contextmanager
+def _port_servers(network: str, size: int) -> Iterator[threading.Semaphore]:
+    """One port of the pod that sends `size` bytes, and one that takes them, for one client each.
+
+    The semaphore is released when all are there.
+    """
+    arrived = threading.Semaphore(0)
+
+    def send(connection: socket.socket) -> None:
+        block = bytes(bulk.BLOCK)
+        for _ in range(size // bulk.BLOCK):
+            connection.sendall(block)
+
+    def receive(connection: socket.socket) -> None:
+        count, _ = bulk.received(connection, at_least=size)
+        assert count >= size
+        arrived.release()
+
+    with _listening(network, _FROM, send), _listening(network, _TO, receive):
+        yield arrived
 
 
-async def port(session: AbstractAsyncContextManager[SpdyPorts], size: int, *, up: bool) -> None:
-    """A forwarded connection, one way."""
-    async with session as ports:
-        connection = await ports.connect(1 if up else 2)
-        if up:
-            for _ in range(0, size, len(_CHUNK)):
-                await connection.send(_CHUNK)
-            await connection.send_eof()
-        assert await drain(connection) == (0 if up else size)
+@contextmanager
+def _listening(network: str, port: int, serve: Callable[[socket.socket], None]) -> Iterator[None]:
+    def run() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            serve(connection)
 
-
-async def measured(name: str, size: int, work: Callable[[], Awaitable[None]]) -> None:
-    """Print what `work` reaches."""
-    begin, cpu = time.perf_counter(), time.process_time()
-    await work()
-    seconds, busy = time.perf_counter() - begin, time.process_time() - cpu
-    megabytes = size / 1e6
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(f"{name:28} {megabytes / seconds:8.0f} MB/s  {1000 * busy / megabytes:6.2f} ms CPU/MB  peak {peak} MiB")
-
-
-async def run(size: int) -> None:
-    """All ways, one after another."""
-    server = StreamingServer(StreamingSettings(), Endless(size))
-
-    def out() -> str:
-        return server.exec(cri.ExecRequest(stdout=True))
-
-    def into() -> str:
-        return server.exec(cri.ExecRequest(stdin=True))
-
-    def ports() -> str:
-        return server.port_forward(cri.PortForwardRequest())
-
-    v5 = "v5.channel.k8s.io"
-    async with anyio.create_task_group() as tasks:
-        await tasks.start(server.serve)
-        await measured("TCP alone", size, lambda: raw(size))
-        await measured("stdout, SPDY", size, lambda: stdout(spdy_command(out(), stderr=False), size))
-        await measured("stdout, WebSocket", size, lambda: stdout(websocket_command(out(), v5), size))
-        await measured(
-            "stdin, SPDY", size, lambda: stdin(spdy_command(into(), stdin=True, stdout=False, stderr=False), size)
-        )
-        await measured("stdin, WebSocket", size, lambda: stdin(websocket_command(into(), v5), size))
-        for up, way in ((False, "from the pod"), (True, "to the pod")):
-            await measured(f"port {way}, SPDY", size, partial(port, spdy_ports(ports()), size, up=up))
-            await measured(f"port {way}, tunnel", size, partial(port, tunnelled_ports(ports()), size, up=up))
-        tasks.cancel_scope.cancel()
-
-
-def main() -> None:
-    """As the module says."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--megabytes", type=int, default=1024, help="through each way")
-    size = parser.parse_args().megabytes << 20
-    anyio.run(run, size, backend_options={"loop_factory": uvloop.new_event_loop})
-
-
-if __name__ == "__main__":
-    main()
+    with bulk.in_network(network) as listener:
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        yield

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SLEEP = ["sleep", "100000"]
-LINES = "/run/bench/lines"  # in the node: 1 MB
 
 
 async def pod_life(end: Endpoint, *, host_network: bool = False) -> None:
@@ -143,30 +142,6 @@ async def long_list(end: Endpoint, count: int, calls: int) -> None:
     await run.stop_pod_sandbox(cri.StopPodSandboxRequest(pod_sandbox_id=sandbox_id))
     await run.remove_pod_sandbox(cri.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id))
     end.record(f"teardown of {count} created", (time.perf_counter() - begin) * 1e3)
-
-
-async def log_throughput(end: Endpoint, megabytes: int) -> None:
-    """A container that writes lines of 100 bytes as fast as they are taken, to its end: read from a file in memory."""
-    config = pod_config(end, host_network=True)
-    run = end.runtime
-    sandbox_id = (await run.run_pod_sandbox(cri.RunPodSandboxRequest(config=config))).pod_sandbox_id
-    container = container_config(["sh", "-c", f"for i in $(seq {megabytes}); do cat {LINES}; done"])
-    container.mounts = [cri.Mount(container_path=LINES, host_path=LINES, readonly=True)]
-    created = await run.create_container(
-        cri.CreateContainerRequest(pod_sandbox_id=sandbox_id, config=container, sandbox_config=config)
-    )
-    cpu, begin = end.cpu_seconds(), time.perf_counter()
-    await run.start_container(cri.StartContainerRequest(container_id=created.container_id))
-    while True:
-        status = await run.container_status(cri.ContainerStatusRequest(container_id=created.container_id))
-        if status.status and status.status.state == cri.ContainerState.CONTAINER_EXITED:
-            break
-        await anyio.sleep(0.01)
-    seconds = time.perf_counter() - begin
-    end.record("log throughput", megabytes / seconds)
-    end.record("server CPU per log MB", (end.cpu_seconds() - cpu) / megabytes * 1e3)
-    await run.stop_pod_sandbox(cri.StopPodSandboxRequest(pod_sandbox_id=sandbox_id))
-    await run.remove_pod_sandbox(cri.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id))
 
 
 async def idle(end: Endpoint, seconds: float) -> None:
