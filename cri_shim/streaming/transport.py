@@ -40,8 +40,11 @@ class Transport(ByteStream):
         self._last = anyio.current_time()
 
     async def send_eof(self) -> None:
-        """As of any stream; nothing on TLS, which can't be closed by halves."""
-        with suppress(NotImplementedError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+        """As of any stream; nothing on TLS, which can't be closed by halves, and where the client is gone.
+
+        uvloop says by a RuntimeError that a client has reset its connection.
+        """
+        with suppress(NotImplementedError, anyio.BrokenResourceError, anyio.ClosedResourceError, RuntimeError):
             await self._stream.send_eof()
 
     async def aclose(self) -> None:
