@@ -110,7 +110,7 @@ async def _lists(ends: Ends, plan: Plan, _: BenchNode) -> None:
 async def _logs(ends: Ends, plan: Plan, _: BenchNode) -> None:
     await interleaved(ends, plan.log_rounds, lambda end: logs.throughput(end, plan.log_megabytes))
     await interleaved(ends, plan.log_rounds, lambda end: logs.throughput(end, plan.log_megabytes // 4, containers=4))
-    await interleaved(ends, plan.at_once_rounds, lambda end: logs.beside_loggers(end, 10, plan.rounds))
+    await interleaved(ends, 1, lambda end: logs.beside_loggers(end, 10, plan.rounds))
 
 
 async def _streams(ends: Ends, plan: Plan, node: BenchNode) -> None:
@@ -138,8 +138,8 @@ async def run(plan: Plan, only: Collection[str] = KINDS) -> list[Row]:
     """The works of these kinds on a node of their own; the rows in the order in which the works were first done."""
     async with (
         bench_node() as node,
-        connect("ours", node.shim_socket, node.shim_pid, node.log_root) as ours,
-        connect("peer", node.peer_socket, node.peer_pid, node.log_root) as peer,
+        connect("ours", node.shim_socket, node.shim_pid, node.log_root, node.root) as ours,
+        connect("peer", node.peer_socket, node.peer_pid, node.log_root, node.root) as peer,
     ):
         ends = (ours, peer)
         for end in ends:
@@ -165,6 +165,8 @@ def _unit(work: str) -> str:
         return "MiB"
     if work.startswith("idle CPU"):
         return "% core"
+    if "p95 beside" in work:
+        return "times"
     return MEGABYTES_PER_SECOND if "throughput" in work else MILLISECONDS
 
 

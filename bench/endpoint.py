@@ -16,6 +16,7 @@ from cri_shim.codec import CriCodec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
 
 IMAGE = "registry.k8s.io/e2e-test-images/busybox:1.29-4"
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -31,7 +32,8 @@ class Endpoint:
     pid: int
     runtime: cri.RuntimeServiceStub
     images: cri.ImageServiceStub
-    log_root: str
+    log_root: str  # in the node
+    node_root: Path  # as this process sees it
     samples: dict[str, list[float]] = field(default_factory=dict)
 
     def record(self, work: str, value: float) -> None:
@@ -58,11 +60,11 @@ class Endpoint:
 
 
 @asynccontextmanager
-async def connect(name: str, socket: str, pid: int, log_root: str) -> AsyncIterator[Endpoint]:
+async def connect(name: str, socket: str, pid: int, log_root: str, node_root: Path) -> AsyncIterator[Endpoint]:
     """An endpoint at the Unix socket `socket`."""
     channel = Channel(path=socket, codec=CriCodec())
     try:
-        yield Endpoint(name, pid, cri.RuntimeServiceStub(channel), cri.ImageServiceStub(channel), log_root)
+        yield Endpoint(name, pid, cri.RuntimeServiceStub(channel), cri.ImageServiceStub(channel), log_root, node_root)
     finally:
         channel.close()
 

@@ -14,6 +14,7 @@ import gc
 import os
 import random
 import time
+import traceback
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
@@ -262,7 +263,7 @@ class Fuzz:
     def noted(self, _: Any, level: str, event: MutableMapping[str, Any]) -> str:
         """A processor of structlog's: errors of the server are failures of the run."""
         if level in {"error", "exception", "critical"}:
-            self.errors.append(repr(event))
+            self.errors.append(f"{event}\n{traceback.format_exc()}")
         raise structlog.DropEvent
 
     async def run(self, duration: float) -> None:
@@ -279,7 +280,7 @@ class Fuzz:
                 await self._settled(before)
                 memory.append(_resident())
                 print(f"seed {self.seed}, round {number + 1}: {self.connections} connections, {memory[-1]} MiB")
-            assert not self.errors, self.errors[:3]
+            assert not self.errors, "\n".join(self.errors[:3])
             assert memory[-1] - memory[_WARM] <= _GROWTH, f"memory grows: {memory} MiB"
             print(f"seed {self.seed}: {dict(self.answers)}, held {Held.now()}, memory {memory} MiB")
             tasks.cancel_scope.cancel()

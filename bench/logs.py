@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
     from bench.endpoint import Endpoint
 
-LINES = "/run/bench/lines"  # in the node, in memory: 1 MB
+SHARED = "/run/bench"  # in the node, in memory
+LINES = f"{SHARED}/lines"  # 1 MB
+_LOUD_SECONDS = 1.0  # until what gathers first has gathered, or is gone
 _POD_OPERATIONS = ("pod up", "pod down", "ExecSync true", "ContainerStatus", "ListContainers")
 
 
@@ -40,26 +44,29 @@ async def throughput(end: Endpoint, megabytes: int, *, containers: int = 1) -> N
 
 
 async def beside_loggers(end: Endpoint, count: int, rounds: int) -> None:
-    """The life of a pod on a node at rest, and beside `count` containers that log as fast as they can: both p95."""
-    idle = await _lives(end, rounds)
-    async with _pod_of(end, ["sh", "-c", f"while :; do cat {' '.join([LINES] * 100)}; done"], count) as ids:
+    """The lives of pods beside `count` containers that log as fast as they can, and while these are silent, in turn.
+
+    What is recorded is how long it took beside them, and the p95 of that by the p95 at rest.
+    """
+    go = end.node_root / SHARED.lstrip("/") / "go"
+    said = " ".join([LINES] * 10)
+    script = f"while :; do if [ -e {SHARED}/go ]; then cat {said}; else sleep 0.05; fi; done"
+    silent, loud = replace(end, samples={}), replace(end, samples={})
+    async with _pod_of(end, ["sh", "-c", script], count) as ids:
         for container_id in ids:
             await end.runtime.start_container(cri.StartContainerRequest(container_id=container_id))
-        await anyio.sleep(1)
-        busy = await _lives(end, rounds)
+        for _ in range(rounds):
+            await works.pod_life(silent)
+            await anyio.to_thread.run_sync(go.touch)
+            await anyio.sleep(_LOUD_SECONDS)
+            await works.pod_life(loud)
+            await anyio.to_thread.run_sync(go.unlink)
+            await anyio.sleep(_LOUD_SECONDS)
     for operation in _POD_OPERATIONS:
-        for sample in busy[operation]:
+        at_rest, beside = silent.samples[operation], loud.samples[operation]
+        for sample in beside:
             end.record(f"{operation} beside {count} loggers", sample)
-        slower = percentile(busy[operation], 95) / percentile(idle[operation], 95)
-        end.record(f"{operation}: p95 beside {count} loggers by p95 at rest", slower)
-
-
-async def _lives(end: Endpoint, rounds: int) -> dict[str, list[float]]:
-    """The samples of so many pods' lives, one after another."""
-    apart = replace(end, samples={})
-    for _ in range(rounds):
-        await works.pod_life(apart)
-    return apart.samples
+        end.record(f"{operation}, p95 beside loggers by at rest", percentile(beside, 95) / percentile(at_rest, 95))
 
 
 @asynccontextmanager
@@ -72,13 +79,15 @@ async def _pod_of(end: Endpoint, command: Sequence[str], count: int) -> AsyncIte
     try:
         for number in range(count):
             container = container_config(list(command), f"writer{number}")
-            container.mounts = [cri.Mount(container_path=LINES, host_path=LINES, readonly=True)]
+            container.mounts = [cri.Mount(container_path=SHARED, host_path=SHARED, readonly=True)]
             request = cri.CreateContainerRequest(pod_sandbox_id=sandbox_id, config=container, sandbox_config=config)
             ids.append((await run.create_container(request)).container_id)
         yield ids
     finally:
         await run.stop_pod_sandbox(cri.StopPodSandboxRequest(pod_sandbox_id=sandbox_id))
         await run.remove_pod_sandbox(cri.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id))
+        logs = end.node_root / config.log_directory.lstrip("/")
+        await anyio.to_thread.run_sync(partial(shutil.rmtree, logs))  # as a kubelet does
 
 
 async def _run_to_its_end(end: Endpoint, container_id: str) -> None:

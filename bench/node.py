@@ -13,6 +13,7 @@ from integration.harness.assembly import running_node
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from integration.harness.registry import Registry
 
@@ -27,6 +28,7 @@ class BenchNode:
     peer_pid: int
     registry: Registry
     pid: int  # of a process in the node
+    root: Path  # as this process sees it
     log_root: str = "/var/log/pods"
 
 
@@ -45,7 +47,13 @@ async def bench_node() -> AsyncIterator[BenchNode]:
         assert peer is not None
         running.node.write(LINES, ("x" * 99 + "\n") * 10_000)
         yield BenchNode(
-            str(shim.socket), shim.daemon.pid, str(peer.socket), peer.daemon.pid, running.registry, running.node.pid
+            str(shim.socket),
+            shim.daemon.pid,
+            str(peer.socket),
+            peer.daemon.pid,
+            running.registry,
+            running.node.pid,
+            running.node.root,
         )
     finally:
         await to_thread.run_sync(lambda: manager.__exit__(None, None, None))

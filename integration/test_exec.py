@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
@@ -13,58 +12,14 @@ from grpclib import GRPCError
 from grpclib.const import Status
 
 from cri_shim.api.runtime import v1 as cri
+from integration.exec_sessions import SPDY, WEBSOCKET, Spoken, carries_commands, session
 from integration.kubelet import Kubelet, eventually
-from integration.streaming_client.session import STDERR, STDIN, STDOUT, CommandSession
-from integration.streaming_client.spdy import spdy_command
-from integration.streaming_client.websocket import websocket_command
+from integration.streaming_client.session import STDIN, STDOUT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from integration.harness.assembly import RunningNode
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("streaming")]
-
-SPDY = ("v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io")
-WEBSOCKET = ("v5.channel.k8s.io", "v4.channel.k8s.io", "v4.base64.channel.k8s.io", "channel.k8s.io")
-
-
-@asynccontextmanager
-async def session(
-    kubelet: Kubelet,
-    container: str,
-    *command: str,
-    protocol: str = SPDY[0],
-    websocket: bool = False,
-    stdin: bool = False,
-    tty: bool = False,
-    stdout: bool = True,
-) -> AsyncIterator[CommandSession]:
-    """A command's session; what hangs fails."""
-    request = cri.ExecRequest(
-        container_id=container, cmd=list(command), tty=tty, stdin=stdin, stdout=stdout, stderr=not tty
-    )
-    url = (await kubelet.runtime.exec(request)).url
-    with anyio.fail_after(60):
-        if websocket:
-            async with websocket_command(url, protocol) as over_websocket:
-                yield over_websocket
-        else:
-            async with spdy_command(url, protocol, stdin=stdin, stdout=stdout, stderr=not tty, tty=tty) as over_spdy:
-                yield over_spdy
-
-
-async def said(command: CommandSession) -> dict[str, bytes]:
-    """All that comes on both outputs."""
-    found: dict[str, bytes] = {}
-
-    async def read(stream: str) -> None:
-        found[stream] = await command.read_all(stream)
-
-    async with anyio.create_task_group() as tasks:
-        for stream in {STDOUT, STDERR} & set(command.inboxes):
-            tasks.start_soon(read, stream)
-    return found
 
 
 async def refusal(kubelet: Kubelet, **fields: object) -> GRPCError:
@@ -88,50 +43,15 @@ async def test_what_can_not_be_is_refused_before_a_url_is_given(kubelet: Kubelet
         assert (await refusal(kubelet, container_id=container, stdout=True)).status is Status.INVALID_ARGUMENT
 
 
-async def matrix(kubelet: Kubelet, container: str, protocol: str, *, websocket: bool) -> None:
-    """Outputs, exit codes, input and a terminal over one protocol."""
-    script = "printf 'out\\000put'; printf errors >&2; exit 42"
-    async with session(kubelet, container, "sh", "-c", script, protocol=protocol, websocket=websocket) as command:
-        assert await said(command) == {STDOUT: b"out\0put", STDERR: b"errors"}
-        if protocol.startswith(("v4", "v5")):
-            assert await command.exit_code() == 42
-        else:
-            assert "exit code 42" in await command.error_text()
-    async with session(kubelet, container, "true", protocol=protocol, websocket=websocket) as command:
-        assert await said(command) == {STDOUT: b"", STDERR: b""}
-        assert "Success" in (error := await command.error_text()) or error == ""
-    head = ("sh", "-c", "head -c 4 >&2")
-    async with session(kubelet, container, *head, protocol=protocol, websocket=websocket, stdin=True) as command:
-        await command.write(STDIN, b"\0\xff\n\r")
-        assert await said(command) == {STDOUT: b"", STDERR: b"\0\xff\n\r"}
-    if not websocket or protocol.startswith("v5"):
-        async with session(kubelet, container, "cat", protocol=protocol, websocket=websocket, stdin=True) as command:
-            await command.write(STDIN, b"to the end")
-            await command.end_stdin()
-            assert (await said(command))[STDOUT] == b"to the end"
-    sized = websocket or protocol.startswith(("v3", "v4"))
-    wait = "until [ \"$(stty size)\" = '45 123' ]; do sleep 0.02; done; " if sized else ""
-    shell = ("sh", "-c", f"read x; {wait}tty; echo $TERM; exit 7")
-    async with session(kubelet, container, *shell, protocol=protocol, websocket=websocket, stdin=True, tty=True) as it:
-        if sized:
-            await it.resize(123, 45)
-        await it.write(STDIN, b"go\n")
-        answer = await it.read_all(STDOUT)
-        assert b"/dev/pts/" in answer
-        assert b"xterm" in answer
+@pytest.mark.parametrize("spoken", SPDY, ids=str)
+async def test_every_spdy_version_carries_commands(kubelet: Kubelet, spoken: Spoken) -> None:
+    await carries_commands(kubelet, await kubelet.run(await kubelet.run_pod()), spoken)
 
 
-async def test_every_spdy_version_carries_commands(kubelet: Kubelet) -> None:
-    container = await kubelet.run(await kubelet.run_pod())
-    for protocol in SPDY:
-        await matrix(kubelet, container, protocol, websocket=False)
-
-
-@pytest.mark.shim_only  # containerd's own doesn't speak v5, and its resizing over WebSocket isn't relied on
-async def test_every_websocket_version_carries_commands(kubelet: Kubelet) -> None:
-    container = await kubelet.run(await kubelet.run_pod())
-    for protocol in WEBSOCKET:
-        await matrix(kubelet, container, protocol, websocket=True)
+@pytest.mark.shim_only  # containerd refuses WebSocket
+@pytest.mark.parametrize("spoken", WEBSOCKET, ids=str)
+async def test_every_websocket_version_carries_commands(kubelet: Kubelet, spoken: Spoken) -> None:
+    await carries_commands(kubelet, await kubelet.run(await kubelet.run_pod()), spoken)
 
 
 async def test_a_hundred_mebibytes_go_in_and_come_back_as_they_were(kubelet: Kubelet) -> None:

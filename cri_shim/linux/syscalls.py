@@ -52,6 +52,8 @@ CGROUP2_MAGIC: Final = 0x63677270
 NSFS_MAGIC: Final = 0x6E736673
 PROC_MAGIC: Final = 0x9FA0
 
+_SYNC_FILE_RANGE_WRITE_AND_WAIT: Final = 0x7  # wait before, write, wait after
+
 # One number each on every architecture, as all calls since 5.1 (kernel, syscall.tbl).
 _SYS_OPEN_TREE: Final = 428
 _SYS_MOVE_MOUNT: Final = 429
@@ -70,6 +72,7 @@ _libc.unshare.argtypes = [ctypes.c_int]
 _libc.setns.argtypes = [ctypes.c_int, ctypes.c_int]
 _libc.statfs.argtypes = [ctypes.c_char_p, ctypes.c_void_p]
 _libc.statx.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_void_p]
+_libc.sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
 _libc.syscall.restype = ctypes.c_long
 
 
@@ -116,6 +119,11 @@ def unshare(flags: int) -> None:
 def setns(fd: int, kind: int) -> None:
     """Move the calling thread into the namespace `fd`, of `kind` CLONE_NEW*."""
     _check(_libc.setns(fd, kind))
+
+
+def sync_file_range(fd: int, offset: int, length: int) -> None:
+    """Return once these bytes of a file are on the disk; what is not its content (its size, its blocks) need not be."""
+    _check(_libc.sync_file_range(fd, offset, length, _SYNC_FILE_RANGE_WRITE_AND_WAIT))
 
 
 def filesystem_type(path: str) -> int:

@@ -2,7 +2,7 @@
 
 A write that fails keeps its records, up to a bound, and is tried again; the container goes on meanwhile. Past the
 bound the newest records are dropped and counted, and the operator is told when it begins and when it is over. A record
-is in the file whole or not at all.
+is in the file whole or not at all. A log that grows fast is sent to the disk as it grows (`write_behind`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from cri_shim.stdio.write_behind import PIECE_BYTES, shared_write_behind
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from cri_shim.stdio.write_behind import WriteBehind
 
 log = structlog.get_logger(__name__)
 
@@ -36,9 +40,12 @@ class LogFile:
 class LogWriter:
     """The open file. All methods block on the disk, and one thread calls them all."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, behind: WriteBehind | None = None) -> None:
+        """`behind` is who sends it to the disk, for tests; else that of the process."""
         self.path = path
         self.lost_lines = 0
+        self._behind = behind
+        self._unsent = 0  # bytes at the file's end
         self._fd: int | None = None
         self._backlog: deque[bytes] = deque()
         self._backlog_bytes = 0
@@ -106,7 +113,16 @@ class LogWriter:
         except OSError as error:
             self._failed(error)
             return records[self._whole(records, done) :]
+        self._grown(self._fd, done)
         return b""
+
+    def _grown(self, fd: int, length: int) -> None:
+        self._unsent += length
+        if self._unsent >= PIECE_BYTES:
+            end = os.lseek(fd, 0, os.SEEK_CUR)  # O_APPEND has left it behind what it wrote
+            with contextlib.suppress(OSError):  # no descriptor left: then the kernel sends it, some time
+                (self._behind or shared_write_behind()).hand_over(fd, end - self._unsent, self._unsent)
+            self._unsent = 0
 
     def _whole(self, records: bytes, done: int) -> int:
         """Where the last whole record of the `done` bytes ends; the part of one behind it is taken off the file."""
@@ -152,6 +168,7 @@ class LogWriter:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+            self._unsent = 0
 
 
 def _open(path: str) -> int:

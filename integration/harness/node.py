@@ -51,7 +51,7 @@ class NodePlan:
 
     layers: tuple[Path, ...]
     binds: tuple[Bind, ...] = ()
-    disks: tuple[str, ...] = ("/var/lib/containerd", "/var/lib/containerd-peer")
+    disks: tuple[str, ...] = ("/var/lib/containerd", "/var/lib/containerd-peer", "/var/log/pods")
     own_network: bool = True
     upper: Path | None = None
 
