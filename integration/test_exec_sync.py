@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -9,11 +13,14 @@ import pytest
 from grpclib import GRPCError
 from grpclib.const import Status
 
+from integration.harness.leaks import Baseline
+from integration.harness.traces import Tracer
 from integration.kubelet import Kubelet, eventually
 
 if TYPE_CHECKING:
     from cri_shim.api.runtime import v1 as cri
     from integration.harness.assembly import RunningNode
+    from integration.harness.containerd import Containerd
 
 pytestmark = pytest.mark.anyio
 
@@ -108,6 +115,78 @@ async def test_a_hundred_probes_at_once_are_answered_each_with_its_own_output(ku
         return b"echo" not in processes or None
 
     assert await eventually(alone)
+
+
+async def test_hundreds_of_probes_leave_nothing_behind(
+    kubelet: Kubelet, running: RunningNode, containerd: Containerd
+) -> None:
+    pod = await kubelet.run_pod()
+    container = await kubelet.run(pod)
+
+    async def probe(times: int) -> None:
+        for number in range(times):
+            command = ("sh", "-c", f"echo {number}; exit {number % 2}")
+            assert (await kubelet.exec(container, *command)).exit_code == number % 2
+
+    async def probes(times: int) -> None:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(4):
+                tasks.start_soon(probe, times // 4)
+
+    await probes(60)
+    before, traces = Held.by(running, pod.id), await Baseline.take(Tracer(containerd))
+    await probes(300)
+    assert await traces.difference() == ""  # tasks, directories, FIFOs, processes
+
+    async def no_more_is_held() -> bool | None:
+        return Held.by(running, pod.id).within(before) or None
+
+    try:
+        await eventually(no_more_is_held)
+    except TimeoutError:
+        pytest.fail(f"held after 60 probes: {before}; after 360: {Held.by(running, pod.id)}")
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a probe could leave the server, or the shim of its pod, with."""
+
+    descriptors: int
+    threads: int
+    shim_descriptors: int
+    mebibytes: float
+
+    @classmethod
+    def by(cls, running: RunningNode, pod_id: str) -> Held:
+        server = running.shim or running.peer
+        assert server
+        process = f"/proc/{server.daemon.pid}"
+        pages = int(Path(f"{process}/statm").read_text().split()[1])
+        return cls(
+            descriptors=len(os.listdir(f"{process}/fd")),
+            threads=len(os.listdir(f"{process}/task")),
+            shim_descriptors=sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in _shims(pod_id)),
+            mebibytes=pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20),
+        )
+
+    def within(self, other: Held) -> bool:
+        """Not more than `other`, but for what an allocator and a pool of threads may keep."""
+        return (
+            self.descriptors <= other.descriptors + 4
+            and self.threads <= other.threads + 8
+            and self.shim_descriptors <= other.shim_descriptors
+            and self.mebibytes <= other.mebibytes + 8
+        )
+
+
+def _shims(pod_id: str) -> list[str]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            arguments = path.read_bytes().split(b"\0")
+            if arguments[0].endswith(b"containerd-shim-runc-v2") and pod_id.encode() in arguments:
+                found.append(path.parent.name)
+    return found
 
 
 async def test_a_command_whose_container_ends_comes_to_an_end_as_well(kubelet: Kubelet) -> None:
