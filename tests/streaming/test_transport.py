@@ -6,6 +6,7 @@ import socket
 import struct
 
 import anyio
+import anyio.lowlevel
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
@@ -24,14 +25,14 @@ async def test_a_client_that_has_reset_its_connection_is_told_nothing_and_no_err
         transport = Transport(stream)
         with pytest.raises(anyio.BrokenResourceError):
             await transport.receive()
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         await transport.send_eof()
         await transport.linger(gone)
         told.set()
 
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, serve)
-        address = ("127.0.0.1", listener.extra(SocketAttribute.local_port))  # noqa: S610  (no Django)
+        address = ("127.0.0.1", listener.extra(SocketAttribute.local_port))
         client = await anyio.to_thread.run_sync(socket.create_connection, address)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         client.close()
