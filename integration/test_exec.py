@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -54,8 +55,13 @@ async def test_every_websocket_version_carries_commands(kubelet: Kubelet, spoken
     await carries_commands(kubelet, await kubelet.run(await kubelet.run_pod()), spoken)
 
 
-async def test_a_hundred_mebibytes_go_in_and_come_back_as_they_were(kubelet: Kubelet) -> None:
+async def test_a_hundred_mebibytes_go_in_and_come_back_as_they_were_through_little_memory(
+    kubelet: Kubelet, running: RunningNode
+) -> None:
     container = await kubelet.run(await kubelet.run_pod())
+    server = running.shim or running.peer
+    assert server
+    before = peak_mebibytes(server.daemon.pid)
     piece, count = os.urandom(1 << 20), 100
     sent, received = hashlib.sha256(), hashlib.sha256()
     async with session(kubelet, container, "cat", stdin=True) as command, anyio.create_task_group() as tasks:
@@ -71,6 +77,14 @@ async def test_a_hundred_mebibytes_go_in_and_come_back_as_they_were(kubelet: Kub
             received.update(data)
         assert await command.exit_code() == 0
     assert received.digest() == sent.digest()
+    assert peak_mebibytes(server.daemon.pid) - before < 32
+
+
+def peak_mebibytes(pid: int) -> float:
+    """The most memory a process has had."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    (kilobytes,) = (int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    return kilobytes / 1024
 
 
 @pytest.mark.shim_only  # containerd waits without a bound, unless told otherwise, and the command stops half-way

@@ -174,7 +174,7 @@ class Held:
         return (
             self.descriptors <= other.descriptors + 4
             and self.threads <= other.threads + 8
-            and self.shim_descriptors <= other.shim_descriptors
+            and self.shim_descriptors <= other.shim_descriptors + 8
             and self.mebibytes <= other.mebibytes + 8
         )
 

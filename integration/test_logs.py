@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from anyio import to_thread
 from grpclib import GRPCError
 
 from cri_shim.api.runtime import v1 as cri
+from integration.harness.containerd import MAIN
 from integration.kubelet import Kubelet, eventually
 
 if TYPE_CHECKING:
@@ -58,6 +60,29 @@ async def test_every_kind_of_line_is_kept_as_it_was_said(kubelet: Kubelet) -> No
     ]
     await kubelet.exited(terminal)
     assert await records(kubelet, terminal) == [(b"stdout", b"F", b"one"), (b"stdout", b"F", b"two")]
+
+
+@pytest.mark.shim_only  # for containerd's, the whole containerd would have to be restarted
+async def test_the_longest_record_is_what_the_configuration_says(kubelet: Kubelet, running: RunningNode) -> None:
+    assert running.shim
+    configuration = running.node.path(MAIN.config)
+    before = configuration.read_text()
+    table = "[plugins.'io.containerd.cri.v1.runtime']\n"
+    script = "head -c 40000 /dev/zero | tr '\\000' x; echo; echo end"
+    try:
+        for limit, expected in ((-1, [40_000]), (15_000, [15_000, 15_000, 10_000])):
+            setting = f"{table}  max_container_log_line_size = {limit}\n"
+            running.node.write(MAIN.config, before.replace(table, setting))
+            await to_thread.run_sync(running.shim.daemon.restart)
+            pod = await kubelet.run_pod()
+            container = await kubelet.run(pod, kubelet.container_config(["sh", "-c", script]))
+            assert (await kubelet.exited(container)).exit_code == 0
+            *said, last = [(tag, len(content)) for _, tag, content in await records(kubelet, container)]
+            assert said == [(b"P", length) for length in expected[:-1]] + [(b"F", expected[-1])]
+            assert last == (b"F", 3)
+    finally:
+        running.node.write(MAIN.config, before)
+        await to_thread.run_sync(running.shim.daemon.restart)
 
 
 async def test_an_exit_is_told_when_the_last_byte_is_in_the_log(kubelet: Kubelet) -> None:
