@@ -2,8 +2,9 @@
 
 Left to the kernel, it would gather in memory until it is half a minute old or a tenth of all, and then go out at once:
 every fsync of the node, those of containerd's store first of all, waits behind that. Measured on two cores beside ten
-containers that log as fast as they can, the slowest pods of a hundred took 20 times as long to go down as on a node at
-rest (4.0 s), now no longer than there. A log that says less than a piece's worth is left to the kernel.
+containers that log as fast as they can, the slowest pods took 4.0 s to go down, 20 times as long as on a node at rest,
+and like this about as long as there (`python -m bench --only logs`). A log that says less than a piece's worth is left
+to the kernel.
 
 Sources: sync_file_range(2); the kernel's admin-guide/sysctl/vm.rst (dirty_background_ratio, dirty_expire_centisecs);
 ext4's data=ordered, with which an fsync takes along what is on its way to the disk.
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PIECE_BYTES = 2 << 20  # what an fsync may find on its way: some 10 ms
-BOUND_BYTES = 256 << 20  # written, and not yet on the disk: above, who writes waits, as for the kernel at its own bound
+BOUND_BYTES = 128 << 20  # written, and not yet on the disk: above, who writes waits, as for the kernel at its own bound
+REST_SECONDS = 1.0  # at most, after a piece that took the disk longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,14 @@ class WriteBehind:
     """The thread, started when the first piece comes."""
 
     def __init__(
-        self, send: Callable[[int, int, int], None] = syscalls.sync_file_range, bound: int = BOUND_BYTES
+        self,
+        send: Callable[[int, int, int], None] = syscalls.sync_file_range,
+        rest: Callable[[float], None] = time.sleep,
+        bound: int = BOUND_BYTES,
     ) -> None:
         """`send` has so many bytes of a file from an offset on the disk before it returns; it may raise OSError."""
         self._send = send
+        self._rest = rest
         self._bound = bound
         self._pieces: deque[_Piece] = deque()
         self._bytes = 0  # of these, with the one that is being sent
@@ -84,7 +90,7 @@ class WriteBehind:
                 with self._moved:
                     self._bytes -= piece.length
                     self._moved.notify_all()
-            time.sleep(time.monotonic() - begin)  # the disk's other half is everybody else's
+            self._rest(min(time.monotonic() - begin, REST_SECONDS))  # the other half of the disk's time is for others
 
 
 @cache

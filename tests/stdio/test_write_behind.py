@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -85,6 +86,18 @@ def test_a_writer_does_not_wait_for_the_disk_until_the_bound_is_reached(tmp_path
     behind.settled()
     assert len(disk.taken) == 3
     writer.close()
+
+
+def test_the_disk_is_left_to_others_for_as_long_as_a_piece_took(tmp_path: Path) -> None:
+    taken = 0.03
+    rests: list[float] = []
+    behind = WriteBehind(lambda *_: time.sleep(taken), rest=rests.append)
+    writer = LogWriter(str(tmp_path / "log"), behind)
+    write(writer, 3 * PIECE_BYTES)
+    behind.settled()
+    writer.close()
+    assert len(rests) >= 2  # that after the last may be on its way
+    assert all(rest >= taken for rest in rests)
 
 
 def test_a_log_that_was_rotated_away_is_still_sent_and_its_descriptor_closed(tmp_path: Path) -> None:
