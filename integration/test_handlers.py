@@ -6,6 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from grpclib import GRPCError
+from grpclib.const import Status
 
 from cri_shim.api.runtime import v1 as cri
 from integration.harness.containerd import MAIN, PEER
@@ -55,6 +57,9 @@ HANDLERS = f"""
   runtime_type = 'io.containerd.runc.v2'
   privileged_without_host_devices = true
   privileged_without_host_devices_all_devices_allowed = true
+[{RUNTIMES}.whole]
+  runtime_type = 'io.containerd.runc.v2'
+  sandboxer = 'shim'
 [{RUNTIMES}.elsewhere]
   runtime_type = 'io.containerd.runc.v2'
   pod_annotations = ['pod.example/*']
@@ -142,6 +147,15 @@ async def test_a_runtimes_directory_is_the_handlers_and_annotations_reach_it(
     assert state["status"] == "running"
     given = {key: value for key, value in state["annotations"].items() if ".example/" in key}
     assert given == {"pod.example/a": "1", "container.example/b": "3"}
+
+
+async def test_a_pod_that_its_shim_should_run_is_refused(kubelet: Kubelet, endpoint: str) -> None:
+    """runc's shim has no sandbox API: containerd tries, and fails."""
+    with pytest.raises(GRPCError) as refused:
+        await kubelet.run_pod(handler="whole")
+    if endpoint == "shim":
+        assert refused.value.status is Status.UNIMPLEMENTED
+        assert 'runtime handler "whole" is configured with sandboxer = "shim"' in (refused.value.message or "")
 
 
 async def test_sysctls_are_the_pods_and_low_ports_and_pings_are_for_everybody(kubelet: Kubelet) -> None:

@@ -51,12 +51,12 @@ def choose_handler(settings: Settings, config: cri.PodSandboxConfig, wanted: str
 
 
 def _check_can_run(name: str, handler: RuntimeHandler) -> None:
-    """What only some shims offer, and cri-shim doesn't make use of: nothing else may take its place in silence."""
+    """Raise Unimplemented for what only some shims offer: nothing else may take its place in silence."""
     for key, value, known in (("sandboxer", handler.sandboxer, "podsandbox"), ("io_type", handler.io_type, "fifo")):
         if value not in ("", known):
             raise Unimplemented(
-                f'runtime handler "{name}" is configured with {key} = "{value}": cri-shim runs pods with {key} = '
-                f'"{known}" only'
+                f'runtime handler "{name}" is configured with {key} = "{value}", for shims that run whole pods by '
+                f'containerd\'s sandbox API: cri-shim runs pods with {key} = "{known}" only, leave the key out'
             )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.errors import InvalidArgument
+from cri_shim.oci import checks
 from cri_shim.oci.host_view import Propagation
 from cri_shim.oci.namespaces import id_mappings
 from cri_shim.oci.spec import Mount
@@ -23,6 +24,7 @@ RRO_UNSUPPORTED = "RROUnsupported"  # the kubelet looks for this prefix
 _PRIVATE = cri.MountPropagation.PROPAGATION_PRIVATE
 _SLAVE = cri.MountPropagation.PROPAGATION_HOST_TO_CONTAINER
 _SHARED = cri.MountPropagation.PROPAGATION_BIDIRECTIONAL
+_IDS = 2**32 - 1  # the last one is nobody's (chown(2): leave it as it is)
 _OPTIONS = ("noexec", "nodev", "nosuid")  # that a mount may have of its own, by the CRI
 _OPTION = {_PRIVATE: "rprivate", _SLAVE: "rslave", _SHARED: "rshared"}
 # What the mount that the source is on has to be, in the words that go into a refusal.
@@ -30,6 +32,33 @@ _NEEDED = {
     _SLAVE: ((Propagation.SHARED, Propagation.SLAVE), "a shared or slave mount"),
     _SHARED: ((Propagation.SHARED,), "a shared mount"),
 }
+
+
+def check_fields(field: str, mount: cri.Mount) -> None:
+    """Raise InvalidArgument for a value that says nothing; `field` is where the mount is in the request."""
+    checks.no_nul(f"{field}.container_path", mount.container_path)
+    checks.no_nul(f"{field}.host_path", mount.host_path)
+    checks.one_of(f"{field}.propagation", mount.propagation, cri.MountPropagation)
+    for option in mount.mount_options:
+        if option not in _OPTIONS:
+            raise InvalidArgument(
+                f"{field}.mount_options has {option!r:.100}: there may be {', '.join(_OPTIONS)}; what else a mount can "
+                "be is asked for by readonly and propagation"
+            )
+    mappings = {"uid_mappings": mount.uid_mappings, "gid_mappings": mount.gid_mappings}
+    for name, found in mappings.items():
+        for index, mapping in enumerate(found):
+            _check_mapping(f"{field}.{name}[{index}]", mapping)
+        if not found and any(mappings.values()):
+            raise InvalidArgument(f"{field}.{name} is empty, and the other is not: ids of users and groups go together")
+
+
+def _check_mapping(field: str, mapping: cri.IdMapping) -> None:
+    if mapping.length < 1 or max(mapping.container_id, mapping.host_id) + mapping.length > _IDS:
+        raise InvalidArgument(
+            f"{field} is {mapping.container_id}:{mapping.host_id}:{mapping.length}: it must be of one id at least, and "
+            f"of none above {_IDS - 1}"
+        )
 
 
 def check(mount: cri.Mount, policy: Policy) -> None:
@@ -42,12 +71,6 @@ def check(mount: cri.Mount, policy: Policy) -> None:
         )
     if mount.recursive_read_only:
         _check_recursive(mount, policy)
-    for option in mount.mount_options:
-        if option not in _OPTIONS:
-            raise InvalidArgument(
-                f"{_where(mount)} has {option!r} in mount_options: there may be {', '.join(_OPTIONS)}; what else is "
-                "asked for by readonly and propagation"
-            )
 
 
 def _check_recursive(mount: cri.Mount, policy: Policy) -> None:
@@ -88,7 +111,7 @@ def bind(mount: cri.Mount, host: HostView, mount_label: str = "") -> Mount:
         mount.container_path,
         "bind",
         source,
-        ["rbind", _OPTION.get(mount.propagation, "rprivate"), access, *dict.fromkeys(mount.mount_options)],
+        ["rbind", _OPTION[mount.propagation], access, *dict.fromkeys(mount.mount_options)],
         uid_mappings=id_mappings(mount.uid_mappings),
         gid_mappings=id_mappings(mount.gid_mappings),
     )

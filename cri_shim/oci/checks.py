@@ -33,6 +33,13 @@ def absolute(field: str, path: str) -> None:
         raise InvalidArgument(f"{field} is {path!r:.{_SHOWN}}: it must be an absolute path")
 
 
+def inside(field: str, path: str) -> None:
+    """A path below something, however it is written."""
+    no_nul(field, path)
+    if ".." in path.split("/"):
+        raise InvalidArgument(f"{field} is {path!r:.{_SHOWN}}: it must not have '..'")
+
+
 def one_of(field: str, value: Any, allowed: Iterable[Any]) -> None:
     """A value of an enum; one that the generated code doesn't know is shown as its number."""
     allowed = tuple(allowed)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cri_shim.errors import InvalidArgument
+from cri_shim.oci import checks
 from cri_shim.oci.linux_spec import Device, DeviceRule
 from cri_shim.oci.paths import join
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from cri_shim.oci.host_view import HostDevice, HostView
     from cri_shim.oci.policy import Policy
 
+_PERMISSIONS = "rwm"
 ALL_ALLOWED = DeviceRule(allow=True, access="rwm")
 
 
@@ -28,6 +30,16 @@ class Devices:
 
     nodes: list[Device]
     rules: list[DeviceRule]
+
+
+def check_fields(field: str, device: cri.Device) -> None:
+    """Raise InvalidArgument for a value that says nothing; `field` is where the device is in the request."""
+    checks.absolute(f"{field}.container_path", device.container_path)
+    checks.absolute(f"{field}.host_path", device.host_path)
+    if set(device.permissions) - set(_PERMISSIONS):
+        raise InvalidArgument(
+            f"{field}.permissions is {device.permissions!r:.100}: they are r (read), w (write) and m (mknod)"
+        )
 
 
 def wanted_devices(

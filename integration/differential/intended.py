@@ -290,6 +290,11 @@ INTENDED = (
         _refused_by_us("namespace_options.network is", "namespace_options.pid is"),
     ),
     Intended(
+        "a propagation of mounts that is unknown is refused",
+        "containerd takes it for a private one",
+        _refused_by_us(".propagation is 9"),
+    ),
+    Intended(
         "the node's user namespace may be asked for by name in a container of a pod that asks for none",
         "both mean the same; containerd compares the messages",
         _taken_by_us("user namespace config for sandbox is different from container"),

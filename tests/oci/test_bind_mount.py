@@ -4,7 +4,7 @@ import pytest
 
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.errors import InvalidArgument
-from cri_shim.oci.bind_mount import bind, check, rootfs_propagation
+from cri_shim.oci.bind_mount import bind, check, check_fields, rootfs_propagation
 from cri_shim.oci.host_view import HostMount, Propagation
 from cri_shim.oci.linux_spec import IdMapping
 from cri_shim.oci.policy import Policy
@@ -46,13 +46,40 @@ def test_access(fields: dict[str, bool], access: str) -> None:
 def test_options_of_its_own_come_last_each_once() -> None:
     asked = ["nosuid", "noexec", "nosuid", "nodev"]
     assert options(readonly=True, mount_options=asked) == ["rbind", "rprivate", "ro", "nosuid", "noexec", "nodev"]
-    check(mount(mount_options=asked), Policy())
+    check_fields("m", mount(mount_options=asked))
 
 
 @pytest.mark.parametrize("option", ["rw", "rshared", "suid", "idmap", "NOEXEC", "", "noexec,nodev"])
 def test_no_other_options_are_taken(option: str) -> None:
-    with pytest.raises(InvalidArgument, match=r"mount at '/data' has .* in mount_options: there may be noexec, nodev"):
-        check(mount(mount_options=["noexec", option]), Policy())
+    with pytest.raises(InvalidArgument, match=r"config\.mounts\[3\]\.mount_options has .*: there may be noexec, nodev"):
+        check_fields("config.mounts[3]", mount(mount_options=["noexec", option]))
+
+
+def mapping(container_id: int = 0, host_id: int = 5, length: int = 10) -> cri.IdMapping:
+    return cri.IdMapping(container_id=container_id, host_id=host_id, length=length)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"container_path": "/a\0b"}, "m.container_path is '/a\\x00b'"),
+        ({"host_path": "\0"}, "m.host_path is"),
+        ({"propagation": cri.MountPropagation(9)}, "m.propagation is 9: use PROPAGATION_PRIVATE or"),
+        ({"uid_mappings": [mapping()]}, "m.gid_mappings is empty"),
+        ({"gid_mappings": [mapping()]}, "m.uid_mappings is empty"),
+        ({"uid_mappings": [mapping(length=0)]}, "m.uid_mappings[0] is 0:5:0"),
+        ({"uid_mappings": [mapping()], "gid_mappings": [mapping(), mapping(host_id=2**32 - 2)]}, "m.gid_mappings[1]"),
+        ({"uid_mappings": [mapping(container_id=2**32 - 2)], "gid_mappings": [mapping()]}, "m.uid_mappings[0]"),
+    ],
+)
+def test_values_that_say_nothing_are_refused_by_their_field(fields: dict[str, object], words: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        check_fields("m", mount(**fields))
+    assert words in str(caught.value)
+
+
+def test_what_can_be_is_not_refused() -> None:
+    check_fields("m", mount(uid_mappings=[mapping()], gid_mappings=[mapping(host_id=2**32 - 11)], propagation=SLAVE))
 
 
 def test_ids_are_mapped_where_asked() -> None:
@@ -68,7 +95,6 @@ def test_ids_are_mapped_where_asked() -> None:
         (SLAVE, Propagation.SLAVE, "rslave"),
         (SLAVE, Propagation.SHARED, "rslave"),
         (SHARED, Propagation.SHARED, "rshared"),
-        (cri.MountPropagation(9), Propagation.PRIVATE, "rprivate"),
     ],
 )
 def test_propagation(wanted: cri.MountPropagation, found: Propagation, option: str) -> None:

@@ -13,6 +13,7 @@ from cri_shim.cni import attachment
 from cri_shim.cri.labels import check_labels
 from cri_shim.errors import InvalidArgument
 from cri_shim.oci import checks
+from cri_shim.oci.resource_checks import check_resources
 from cri_shim.oci.sandbox import check_security
 from cri_shim.oci.sysctls import check_sysctls
 
@@ -41,6 +42,10 @@ def check_pod(config: cri.PodSandboxConfig, policy: Policy, facts: NodeFacts, ho
     check_labels(config.labels)
     attachment(config, "", "")
     if config.linux is not None:
+        checks.inside("config.linux.cgroup_parent", config.linux.cgroup_parent)
+        for name, limits in (("overhead", config.linux.overhead), ("resources", config.linux.resources)):
+            if limits is not None:
+                check_resources(f"config.linux.{name}", limits)
         check_sysctls(config.linux.sysctls, options or cri.NamespaceOption())
     check_security(config, policy, facts, host)
 

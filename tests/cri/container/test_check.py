@@ -10,6 +10,7 @@ from cri_shim.api.runtime import v1 as cri
 from cri_shim.cri.container.check import check_config
 from cri_shim.errors import InvalidArgument
 
+CONTEXT = "config.linux.security_context"
 OPTIONS = "config.linux.security_context.namespace_options"
 SELINUX = "config.linux.security_context.selinux_options"
 Mode = cri.NamespaceMode
@@ -38,6 +39,12 @@ def secured(**fields: Any) -> dict[str, Any]:
         ({"labels": {"k" * 4097: ""}}, "config.labels['kkk", "4097 bytes", "at most 4096"),
         (secured(selinux_options=cri.SeLinuxOption(level="x")), f"{SELINUX}.level", "'x'", "like s0"),
         (secured(selinux_options=cri.SeLinuxOption(type='a",b="')), f"{SELINUX}.type", """'a",b="'""", "letters"),
+        ({"mounts": [cri.Mount(propagation=9)]}, "config.mounts[0].propagation", "9", "PROPAGATION_PRIVATE"),  # type: ignore[arg-type]
+        ({"devices": [cri.Device(container_path="x")]}, "config.devices[0].container_path", "'x'", "absolute path"),
+        ({"devices": [cri.Device(host_path="x")]}, "config.devices[0].host_path", "'x'", "absolute path"),
+        ({"devices": [cri.Device(permissions="rx")]}, "config.devices[0].permissions", "'rx'", "m (mknod)"),
+        (secured(masked_paths=["/a", "b"]), f"{CONTEXT}.masked_paths[1]", "'b'", "absolute path"),
+        (secured(readonly_paths=["b"]), f"{CONTEXT}.readonly_paths[0]", "'b'", "absolute path"),
         ({"stop_signal": 999}, "config.stop_signal", "999", "its enum"),
         (options(pid=9), f"{OPTIONS}.pid", "9", "POD or CONTAINER or NODE or TARGET"),
         (options(pid=Mode.TARGET), f"{OPTIONS}.target_id", "empty", "a running container"),

@@ -16,6 +16,7 @@ CONTEXT = "config.linux.security_context"
 OPTIONS = f"{CONTEXT}.namespace_options"
 Context = cri.LinuxSandboxSecurityContext
 Mode = cri.NamespaceMode
+Resources = cri.LinuxContainerResources
 Profile = cri.SecurityProfile
 Kinds = cri.SecurityProfileProfileType
 
@@ -27,6 +28,10 @@ def number(value: int) -> cri.Int64Value:
 def port(**fields: Any) -> dict[str, Any]:
     usual: dict[str, Any] = {"container_port": 80, "host_port": 8080}
     return {"port_mappings": [cri.PortMapping(), cri.PortMapping(**usual | fields)]}
+
+
+def linux(**fields: Any) -> dict[str, Any]:
+    return {"linux": cri.LinuxPodSandboxConfig(**fields)}
 
 
 def context(**fields: Any) -> dict[str, Any]:
@@ -53,6 +58,10 @@ def config(fields: dict[str, Any]) -> cri.PodSandboxConfig:
         ({"hostname": "a\nb"}, "config.hostname", r"'a\nb'", "one word"),
         ({"hostname": "a\0b"}, "config.hostname", r"'a\x00b'", "one word"),
         (options(network=NODE), "config.hostname", "'web'", "leave it out"),
+        (linux(cgroup_parent="/a/../../b"), "config.linux.cgroup_parent", "'/a/../../b'", "must not have '..'"),
+        (linux(cgroup_parent="/a\0"), "config.linux.cgroup_parent", r"\x00", "NUL"),
+        (linux(overhead=Resources(cpu_period=1)), "config.linux.overhead.cpu_period", "1", "1000 to 1000000"),
+        (linux(resources=Resources(cpuset_cpus="x")), "config.linux.resources.cpuset_cpus", "'x'", "ranges"),
         ({"log_directory": "var/log"}, "config.log_directory", "'var/log'", "absolute path"),
         ({"log_directory": "/var/\0"}, "config.log_directory", r"\x00", "NUL"),
         (
