@@ -4,7 +4,7 @@ import pytest
 
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.errors import InvalidArgument
-from cri_shim.oci.devices import host_devices, wanted_devices
+from cri_shim.oci.devices import check_fields, host_devices, wanted_devices
 from cri_shim.oci.linux_spec import Device, DeviceRule
 from cri_shim.oci.policy import Policy
 from tests.oci.node import FakeHost, device
@@ -81,3 +81,17 @@ def test_all_devices_are_where_the_host_has_them() -> None:
 def test_devices_that_cannot_be_listed_are_said_with_the_setting_that_leaves_them_out() -> None:
     with pytest.raises(InvalidArgument, match=r"privileged_without_host_devices"):
         host_devices(FakeHost())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        (cri.Device(container_path="dev/x"), "d.container_path is 'dev/x': it must be an absolute path"),
+        (cri.Device(host_path="x"), "d.host_path is 'x'"),
+        (cri.Device(permissions="rwx"), r"d.permissions is 'rwx': they are r \(read\), w \(write\) and m"),
+    ],
+)
+def test_values_that_say_nothing_are_refused_by_their_field(wanted: cri.Device, words: str) -> None:
+    check_fields("d", cri.Device(container_path="/x", host_path="/dev/null", permissions="mrw"))
+    with pytest.raises(InvalidArgument, match=words):
+        check_fields("d", wanted)

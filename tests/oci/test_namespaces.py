@@ -7,6 +7,8 @@ from cri_shim.errors import InvalidArgument
 from cri_shim.oci.linux_spec import IdMapping, Namespace
 from cri_shim.oci.namespaces import (
     UserMappings,
+    check_container_options,
+    check_pod_options,
     check_same_users,
     container_namespaces,
     sandbox_namespaces,
@@ -122,3 +124,37 @@ def test_a_containers_users_are_its_pods() -> None:
     for sandbox_users, container_users in ((OWN_USERS, None), (None, OWN_USERS), (OWN_USERS, other)):
         with pytest.raises(InvalidArgument, match=r"different from container.*share their pod's"):
             check_same_users(sandbox_users, container_users)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (cri.NamespaceOption(pid=TARGET), "namespace_options.pid is TARGET: use POD or CONTAINER or NODE"),
+        (cri.NamespaceOption(network=TARGET), "namespace_options.network is TARGET"),
+        (cri.NamespaceOption(ipc=cri.NamespaceMode(9)), "namespace_options.ipc is 9"),
+    ],
+)
+def test_a_mode_that_a_pod_can_not_have_is_refused(options: cri.NamespaceOption, words: str) -> None:
+    with pytest.raises(InvalidArgument, match=words):
+        check_pod_options(options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (cri.NamespaceOption(network=CONTAINER), "namespace_options.network is CONTAINER: use POD or NODE"),
+        (cri.NamespaceOption(ipc=TARGET), "namespace_options.ipc is TARGET: use POD or NODE"),
+        (cri.NamespaceOption(pid=cri.NamespaceMode(9)), "namespace_options.pid is 9: use"),
+        (cri.NamespaceOption(pid=TARGET), "namespace_options.target_id is empty"),
+    ],
+)
+def test_a_mode_that_a_container_can_not_have_is_refused(options: cri.NamespaceOption, words: str) -> None:
+    with pytest.raises(InvalidArgument, match=words):
+        check_container_options(options)
+
+
+def test_modes_that_can_be_are_not_refused() -> None:
+    for mode in (POD, CONTAINER, NODE):
+        check_pod_options(cri.NamespaceOption(network=mode, pid=mode, ipc=mode))
+        check_container_options(cri.NamespaceOption(pid=mode))
+    check_container_options(cri.NamespaceOption(network=NODE, ipc=NODE, pid=TARGET, target_id="c"))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ from cri_shim.api.runtime import v1 as cri
 from cri_shim.errors import InvalidArgument
 from cri_shim.oci.linux_spec import Cpu, DeviceRule, HugepageLimit, Linux, Memory, Resources
 from cri_shim.oci.policy import Policy
-from cri_shim.oci.resources import applied, resources_of, updated
+from cri_shim.oci.resources import applied, resources_of, updated, with_resources
 from cri_shim.oci.spec import Process, Spec
 from tests.oci.node import FACTS, facts
 
@@ -125,3 +127,14 @@ def test_the_status_tells_what_was_asked_for(amounts: tuple[int, ...], cpus: str
     resources = applied(BASE, wanted, ENABLED, FACTS)
     told = resources_of(Spec(process=Process(oom_score_adj=score), linux=Linux(resources=resources)))
     assert told == cri.ContainerResources(linux=wanted)
+
+
+def test_a_stored_spec_keeps_what_we_know_nothing_of_and_gets_the_new_limits() -> None:
+    stored = b'{"ociVersion":"9.0","future":{"a":[1]},"linux":{"later":true,"resources":{"cpu":{"shares":1}}}}'
+    spec = Spec(linux=Linux(resources=Resources(cpu=Cpu(shares=7))))
+    assert json.loads(with_resources(stored, spec)) == {
+        "ociVersion": "9.0",
+        "future": {"a": [1]},
+        "linux": {"later": True, "resources": {"cpu": {"shares": 7}}},
+    }
+    assert json.loads(with_resources(b"{}", Spec())) == {"linux": {"resources": {}}}

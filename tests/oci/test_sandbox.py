@@ -11,12 +11,13 @@ from cri_shim.errors import InvalidArgument
 from cri_shim.oci.image import ImageConfig, ImageProcess
 from cri_shim.oci.linux_spec import IdMapping, Linux, Namespace
 from cri_shim.oci.policy import Policy
-from cri_shim.oci.sandbox import sandbox_spec
+from cri_shim.oci.sandbox import check_security, sandbox_spec
 from cri_shim.oci.selinux import Labels
 from cri_shim.oci.spec import Mount, Process, Root, Spec, User, to_json
 from cri_shim.oci.users import Accounts
-from tests.oci.node import NODE, OWN_USERS, pod_config, sandbox_input
+from tests.oci.node import FACTS, NODE, OWN_USERS, FakeHost, pod_config, sandbox_input
 
+Context = cri.LinuxSandboxSecurityContext
 READ_ONLY = ["rbind", "ro", "nosuid", "nodev", "noexec"]
 
 
@@ -137,3 +138,25 @@ def test_the_labels_are_the_ones_given() -> None:
     assert spec.process is not None
     assert spec.linux is not None
     assert (spec.process.selinux_label, spec.linux.mount_label) == ("", "u:object_r:f:s0")
+
+
+@pytest.mark.parametrize(
+    ("context", "words"),
+    [
+        (Context(run_as_group=cri.Int64Value(value=1)), "a group needs a user"),
+        (Context(run_as_user=cri.Int64Value(value=-1)), "out of range"),
+        (Context(supplemental_groups=[1 << 40]), "supplemental_groups: id 1099511627776 is out of range"),
+        (Context(seccomp=cri.SecurityProfile(localhost_ref="x")), "localhost_ref is 'x'"),
+        (Context(namespace_options=cri.NamespaceOption(userns_options=OWN_USERS)), "has no user namespaces"),
+        (Context(selinux_options=cri.SeLinuxOption(level="x")), "selinux_options.level"),
+    ],
+)
+def test_what_a_pods_security_can_not_be_is_refused_before_anything_is_made(
+    context: cri.LinuxSandboxSecurityContext, words: str
+) -> None:
+    with pytest.raises(InvalidArgument, match=words):
+        check_security(pod_config(context), Policy(), FACTS, FakeHost())
+
+
+def test_a_pod_that_asks_for_nothing_can_be() -> None:
+    check_security(pod_config(), Policy(), FACTS, FakeHost())
