@@ -229,6 +229,12 @@ async def test_oom_score_umask_and_limits(inside: Workloads, containerd_pid: int
     probe = "cat /proc/self/oom_score_adj; umask; grep 'open files' /proc/self/limits"
     score, umask, files = await inside.says(probe, resources=resources)
     assert (score, umask) == ("777", "0022")
+    (lowest,) = await inside.says(
+        "cat /proc/self/oom_score_adj", resources=cri.LinuxContainerResources(oom_score_adj=-900)
+    )
+    own = await anyio.Path(f"/proc/{containerd_pid}/oom_score_adj").read_text()
+    free = "CAP_SYS_RESOURCE" in capabilities.effective()  # else the node has restrict_oom_score_adj
+    assert lowest == ("-900" if free else own.strip())
     limits = await anyio.Path(f"/proc/{containerd_pid}/limits").read_text()
     assert files.split()[3:5] == next(line for line in limits.splitlines() if "open files" in line).split()[3:5]
 
