@@ -119,6 +119,19 @@ async def test_capabilities_are_the_defaults_with_what_is_added_and_without_what
     assert (int(other_user["CapEff"][0], 16), int(other_user["CapBnd"][0], 16)) == (0, usual)
 
 
+@pytest.mark.shim_only  # containerd leaves them out
+@pytest.mark.parametrize("handler", ["", "crun"])
+async def test_ambient_capabilities_are_kept_by_a_user_that_is_not_root(kubelet: Kubelet, handler: str) -> None:
+    inside = Workloads(kubelet, await kubelet.run_pod(handler=handler))
+    wanted = cri.Capability(
+        add_ambient_capabilities=["NET_ADMIN", "KILL"], drop_capabilities=["KILL"], add_capabilities=["SYS_TIME"]
+    )
+    found = await inside.status(Context(run_as_user=number(1000), capabilities=wanted))
+    assert found["CapAmb"] == found["CapEff"] == found["CapPrm"] == found["CapInh"] == [mask("CAP_NET_ADMIN")]
+    assert int(found["CapBnd"][0], 16) & int(mask("CAP_SYS_TIME"), 16)
+    assert not int(found["CapBnd"][0], 16) & int(mask("CAP_KILL"), 16)
+
+
 def _ours() -> int:
     return int(mask(*capabilities.effective()), 16)
 

@@ -171,6 +171,19 @@ def _both_emptied(ours: Found, theirs: Found) -> bool:
     return True
 
 
+# ── capabilities ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _ambient_capabilities(ours: Found, theirs: Found) -> bool:
+    there = False
+    for mine, peers in zip(_specs(ours), _specs(theirs), strict=False):
+        sets, beside = mine["process"]["capabilities"], peers["process"]["capabilities"]
+        if "ambient" not in beside and sets.pop("ambient", None):
+            there = True
+            del sets["inheritable"]
+    return there
+
+
 # ── accounts ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -246,6 +259,11 @@ INTENDED = (
         "containerd goes by the mode in the container's own config, and so gives the node's shared memory to a "
         "container of a pod that has its own, or a fresh one to a container in the node's ipc namespace",
         _shared_memory,
+    ),
+    Intended(
+        "ambient capabilities are given",
+        "the CRI says on Capability what they are, and containerd leaves them out",
+        _ambient_capabilities,
     ),
     Intended(
         "a directory of an image is mounted, where one is asked for",

@@ -67,6 +67,22 @@ def test_a_base_specs_sets_are_changed_each_by_itself_and_its_ambient_ones_clear
     assert capabilities(base, None, OURS, privileged=False).ambient == []
 
 
+def test_an_ambient_one_is_in_all_sets_unless_it_is_dropped() -> None:
+    wanted = cri.Capability(
+        add_capabilities=["CHOWN"], add_ambient_capabilities=["chown", "NET_RAW", "KILL"], drop_capabilities=["KILL"]
+    )
+    found = capabilities(Capabilities(bounding=["CAP_KILL"]), wanted, OURS, privileged=False)
+    assert found.ambient == found.inheritable == found.bounding == found.effective == ["CAP_CHOWN", "CAP_NET_RAW"]
+    everything = cri.Capability(add_ambient_capabilities=["ALL"], drop_capabilities=["ALL"])
+    assert capabilities(default_capabilities(), everything, OURS, privileged=False).ambient == list(OURS)
+
+
+def test_a_privileged_containers_ambient_ones_are_those_asked_for_that_we_have() -> None:
+    wanted = cri.Capability(add_ambient_capabilities=["KILL", "NET_ADMIN"])
+    found = capabilities(default_capabilities(), wanted, OURS, privileged=True)
+    assert (found.bounding, found.ambient, found.inheritable) == (list(OURS), ["CAP_KILL"], ["CAP_KILL"])
+
+
 def test_what_a_base_spec_makes_inheritable_stays_so_while_it_can_be_had() -> None:
     base = Capabilities(bounding=["CAP_A"], inheritable=["CAP_KILL", "CAP_A"])
     everything = cri.Capability(add_capabilities=["ALL"])
