@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +11,6 @@ from grpclib.const import Status
 
 from cri_shim.api.runtime import v1 as cri
 from integration.harness.containerd import MAIN, PEER
-from integration.kubelet import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,9 +67,6 @@ HANDLERS = f"""
   [{RUNTIMES}.elsewhere.options]
     Root = '/run/elsewhere'
     BinaryName = '/usr/bin/crun'
-    IoUid = 12
-    IoGid = 34
-    NoNewKeyring = true
 """
 
 
@@ -94,10 +89,6 @@ async def says(kubelet: Kubelet, container: str, script: str) -> list[str]:
     answer = await kubelet.exec(container, "sh", "-c", script)
     assert answer.exit_code == 0, answer.stderr
     return answer.stdout.decode().split()
-
-
-async def said(kubelet: Kubelet, container: str) -> list[str] | None:
-    return await kubelet.log(container) or None
 
 
 async def privileged(kubelet: Kubelet, handler: str, **fields: Any) -> str:
@@ -156,13 +147,6 @@ async def test_a_runtimes_directory_is_the_handlers_and_annotations_reach_it(
     assert state["status"] == "running"
     given = {key: value for key, value in state["annotations"].items() if ".example/" in key}
     assert given == {"pod.example/a": "1", "container.example/b": "3"}
-
-
-async def test_the_pipes_of_a_container_belong_to_whom_its_handler_says(kubelet: Kubelet) -> None:
-    config = kubelet.container_config(["sh", "-c", "stat -Lc %u:%g /proc/self/fd/1; exec sleep 1000"])
-    container = await kubelet.run(await kubelet.run_pod(handler="elsewhere"), config)
-    (line,) = await eventually(partial(said, kubelet, container))
-    assert line.endswith(" 12:34")
 
 
 async def test_a_pod_that_its_shim_should_run_is_refused(kubelet: Kubelet, endpoint: str) -> None:
