@@ -45,7 +45,7 @@ async def pod(kubelet: Kubelet) -> Pod:
 
 
 async def test_an_image_is_shown_read_only_and_is_one_for_the_pod(
-    kubelet: Kubelet, pod: Pod, containerd: Containerd
+    kubelet: Kubelet, pod: Pod, containerd: Containerd, endpoint: str
 ) -> None:
     first = await kubelet.run(pod, config(kubelet, image_mount(PARTS), image_mount(TOOLS, "/tools"), name="a"))
     second = await kubelet.run(pod, config(kubelet, image_mount(PARTS, "/same"), name="b"))
@@ -55,7 +55,12 @@ async def test_an_image_is_shown_read_only_and_is_one_for_the_pod(
     assert "ead-only" in (await kubelet.exec(first, "touch", "/image/new")).stderr.decode()
     mounted = {mount.container_path: mount for mount in (await kubelet.status(first)).mounts}
     assert mounted["/image"].readonly
-    assert mounted["/image"].image == cri.ImageSpec(image=PARTS)
+    asked, told = cri.ImageSpec(image=PARTS), mounted["/image"].image
+    if endpoint == "shim":  # improvement: containerd doesn't tell which image it was
+        image = await kubelet.image(PARTS)
+        assert image is not None
+        asked.image_ref = image.id
+    assert told == asked
     source = f"{containerd.place.state}/io.containerd.grpc.v1.cri/image-volumes/{pod.id}/"
     assert mounted["/image"].host_path.startswith(source)
     again = (await kubelet.status(second)).mounts[0].host_path

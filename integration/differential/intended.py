@@ -68,6 +68,12 @@ def _newer_fields(ours: Found, theirs: Found) -> bool:
             mine["StopSignal"] = peers["StopSignal"]
     status = ours.get("status", {}).get("status", {})
     told = [status.pop(name, None) for name in ("stopSignal", "imageId")]
+    told += [mount.get("image", {}).pop("imageRef", None) for mount in status.get("mounts", ())]
+    for mount in (
+        *mine.get("Config", {}).get("mounts", ()),
+        *_info(ours, "status").get("config", {}).get("mounts", ()),
+    ):
+        told.append(mount.get("image", {}).pop("image_ref", None))
     return any([*told, ours.get("pod status", {}).pop("timestamp", None)])
 
 
@@ -224,7 +230,7 @@ def _part_of_image(ours: Found, theirs: Found) -> bool:
 
 INTENDED = (
     Intended(
-        "a container's stop signal and image id, and the time of an answer",
+        "a container's stop signal and image id, the ids of images as mounts, and the time of an answer",
         "the CRI has them since the peer's release, which drops them",
         _newer_fields,
     ),

@@ -62,11 +62,11 @@ def check_image_mounts(mounts: Sequence[cri.Mount]) -> None:
 
 def as_asked(config: cri.ContainerConfig) -> cri.ContainerConfig:
     """The config of a container as it was asked for: without what `mount_images` put into it."""
-    return _with_mounts(config, [_asked(mount) if mount.image else mount for mount in config.mounts])
+    return _with_mounts(config, [_completed(mount, mount.image) for mount in config.mounts])
 
 
 async def mount_images(parts: Parts, sandbox: Sandbox, config: cri.ContainerConfig) -> cri.ContainerConfig:
-    """The config with the source of every image's mount in its host_path, where the image is now mounted.
+    """The config with the source of every image's mount in its host_path, where the image is now mounted, and its id.
 
     Raises NotFound for an image that isn't there, InvalidArgument for a part of it that is no directory in it, and what
     containerd and the kernel report.
@@ -93,10 +93,16 @@ def _with_mounts(config: cri.ContainerConfig, mounts: list[cri.Mount]) -> cri.Co
     return changed
 
 
-def _asked(mount: cri.Mount, host_path: str = "") -> cri.Mount:
-    """A mount of an image. The ids of a user namespace are the snapshot's, and no more the mount's, affair."""
-    changed = copy.copy(mount)
-    changed.host_path, changed.uid_mappings, changed.gid_mappings = host_path, [], []
+def _completed(mount: cri.Mount, image: cri.ImageSpec | None, host_path: str = "", image_id: str = "") -> cri.Mount:
+    """A mount of an image with what is found out of it, which its status tells; any other mount as it is.
+
+    The ids of a user namespace are the snapshot's, and no more the mount's, affair.
+    """
+    if image is None:
+        return mount
+    changed, changed_image = copy.copy(mount), copy.copy(image)
+    changed_image.image_ref = image_id
+    changed.host_path, changed.image, changed.uid_mappings, changed.gid_mappings = host_path, changed_image, [], []
     return changed
 
 
@@ -111,7 +117,7 @@ async def _from_image(parts: Parts, sandbox: Sandbox, mount: cri.Mount) -> cri.M
         source = await to_thread.run_sync(_part, target, mount.image_sub_path) if mount.image_sub_path else target
     except CriError as error:
         raise error.because(f"{FAILED}: config.mounts: the image mount at {mount.container_path!r}") from error
-    return _asked(mount, source)
+    return _completed(mount, mount.image, source, image.id)
 
 
 def _users(mount: cri.Mount) -> cri.UserNamespace | None:
