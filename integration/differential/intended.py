@@ -314,6 +314,11 @@ INTENDED = (
         _refused_by_us("namespace_options.network is", "namespace_options.pid is"),
     ),
     Intended(
+        "a device's place that is no absolute path, and permissions that are none, are refused",
+        "containerd hands them on: the runtime takes the root for the place, and leaves the letters out",
+        _refused_by_us("config.devices[0]."),
+    ),
+    Intended(
         "a propagation of mounts that is unknown is refused",
         "containerd takes it for a private one",
         _refused_by_us(".propagation is 9"),

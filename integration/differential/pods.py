@@ -70,7 +70,7 @@ CASES = (
         on_node(
             linux={
                 "resources": Resources(
-                    cpu_period=1, cpu_quota=2, cpu_shares=3, memory_limit_in_bytes=4, unified={"a": "b"}
+                    cpu_period=1000, cpu_quota=2000, cpu_shares=3, memory_limit_in_bytes=4, unified={"memory.low": "b"}
                 ),
                 "overhead": Resources(cpu_shares=9, cpuset_cpus="0"),
             }
