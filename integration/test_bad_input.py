@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -17,6 +18,22 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 MISSING = "f" * 64
+
+
+def of_tmp(**fields: Any) -> cri.Mount:
+    return cri.Mount(container_path="/x", host_path="/tmp", **fields)
+
+
+def secured(**fields: Any) -> dict[str, Any]:
+    return {"linux": cri.LinuxContainerConfig(security_context=cri.LinuxContainerSecurityContext(**fields))}
+
+
+def limited(**fields: Any) -> dict[str, Any]:
+    return {"linux": cri.LinuxContainerConfig(resources=cri.LinuxContainerResources(**fields))}
+
+
+def local(reference: str) -> cri.SecurityProfile:
+    return cri.SecurityProfile(profile_type=cri.SecurityProfileProfileType.Localhost, localhost_ref=reference)
 
 
 async def refused(status: Status, text: str, call: object) -> None:
@@ -122,10 +139,34 @@ async def test_values_that_can_not_be_are_refused_by_their_field(kubelet: Kubele
         ({"command": ["sh", "a\0b"]}, "config.command[1]"),
         ({"envs": [cri.KeyValue("A=B", b"")]}, "config.envs[0].key"),
         ({"stop_signal": 999}, "config.stop_signal 999"),
+        ({"mounts": [of_tmp(mount_options=["rw"])]}, "config.mounts[0].mount_options has 'rw'"),
+        ({"mounts": [of_tmp(), of_tmp(propagation=9)]}, "config.mounts[1].propagation is 9"),
+        ({"mounts": [of_tmp(uid_mappings=[cri.IdMapping(length=1)])]}, "config.mounts[0].gid_mappings is empty"),
+        ({"devices": [cri.Device("/dev/x", "/dev/null", "rx")]}, "config.devices[0].permissions is 'rx'"),
+        ({"devices": [cri.Device("/dev/x", "/no/such", "r")]}, "host_path '/no/such' can't be had"),
+        (secured(masked_paths=["proc"]), "config.linux.security_context.masked_paths[0] is 'proc'"),
+        (secured(run_as_user=cri.Int64Value(value=-1)), "config.linux.security_context.run_as_user"),
+        (secured(run_as_group=cri.Int64Value(value=1)), "config.linux.security_context.run_as_group is 1"),
+        (secured(supplemental_groups=[-5]), "config.linux.security_context.supplemental_groups"),
+        (secured(seccomp=local("/no/such")), "/no/such"),
+        (secured(seccomp=local("")), "seccomp.localhost_ref is empty"),
+        (limited(cpu_quota=5), "config.linux.resources.cpu_quota is 5"),
+        (limited(oom_score_adj=1001), "config.linux.resources.oom_score_adj is 1001"),
+        (limited(memory_limit_in_bytes=8, memory_swap_limit_in_bytes=7), "memory_swap_limit_in_bytes is 7"),
         ({"linux": cri.LinuxContainerConfig(security_context=context)}, "namespace_options.pid is 77"),
     )
     for fields, text in containers:
         await refused(Status.INVALID_ARGUMENT, text, kubelet.create(pod, kubelet.container_config(**fields)))
+
+
+@pytest.mark.shim_only
+async def test_a_profile_that_the_node_can_not_enforce_is_refused_with_the_reason(kubelet: Kubelet) -> None:
+    """Improvement: containerd answers Unknown."""
+    if os.path.exists("/sys/kernel/security/apparmor"):
+        pytest.skip("this node enforces AppArmor profiles")
+    pod = await kubelet.run_pod()
+    context = secured(apparmor=local("mine"))
+    await refused(Status.INVALID_ARGUMENT, "AppArmor", kubelet.create(pod, kubelet.container_config(**context)))
 
 
 async def test_a_command_that_does_not_exist_fails_the_start_and_says_so(kubelet: Kubelet) -> None:
