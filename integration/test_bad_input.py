@@ -160,13 +160,14 @@ async def test_values_that_can_not_be_are_refused_by_their_field(kubelet: Kubele
 
 
 @pytest.mark.shim_only
+@pytest.mark.skipif(os.path.exists("/sys/kernel/security/apparmor"), reason="this node enforces AppArmor profiles")
 async def test_a_profile_that_the_node_can_not_enforce_is_refused_with_the_reason(kubelet: Kubelet) -> None:
     """Improvement: containerd answers Unknown."""
-    if os.path.exists("/sys/kernel/security/apparmor"):
-        pytest.skip("this node enforces AppArmor profiles")
     pod = await kubelet.run_pod()
     context = secured(apparmor=local("mine"))
-    await refused(Status.INVALID_ARGUMENT, "AppArmor", kubelet.create(pod, kubelet.container_config(**context)))
+    await refused(
+        Status.INVALID_ARGUMENT, "apparmor is not supported", kubelet.create(pod, kubelet.container_config(**context))
+    )
 
 
 async def test_a_command_that_does_not_exist_fails_the_start_and_says_so(kubelet: Kubelet) -> None:
