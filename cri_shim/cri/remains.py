@@ -52,7 +52,7 @@ async def end_lost(parts: Parts, container_id: str, runtime: RuntimeChoice) -> N
     if killed := await to_thread.run_sync(kill_processes, container_id):
         log.warning("processes of a lost container killed", container=container_id, processes=killed)
     program = oci_runtime(runtime, parts.containerd.namespace)
-    if program is None or not program.knows(container_id):
+    if program is None or not await to_thread.run_sync(program.knows, container_id):
         return
     try:
         await program.delete(container_id)

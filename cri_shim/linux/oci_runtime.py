@@ -10,6 +10,8 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from anyio import to_thread
+
 from cri_shim.errors import FailedPrecondition
 from cri_shim.linux import process
 
@@ -28,7 +30,7 @@ class OciRuntime:
     systemd_cgroup: bool = False
 
     def knows(self, container_id: str) -> bool:
-        """Whether the runtime has kept something of the container."""
+        """Whether the runtime has kept something of the container. Blocks for a look."""
         return os.path.isdir(os.path.join(self.root, container_id))
 
     async def delete(self, container_id: str) -> None:
@@ -36,7 +38,7 @@ class OciRuntime:
 
         Raises FailedPrecondition with what the runtime says.
         """
-        command = self._command("delete", "--force", container_id)
+        command = await to_thread.run_sync(self._command, "delete", "--force", container_id)
         done = await process.run(command, env=dict(os.environ), timeout=_SECONDS)
         if done.returncode != 0:
             said = done.stderr.decode(errors="replace").strip()[-500:]

@@ -9,9 +9,11 @@ from cri_shim.api.runtime import v1 as cri
 from cri_shim.config import default
 from cri_shim.config.settings import RuntimeHandler
 from cri_shim.containerd import typeurl
-from cri_shim.cri.handler import choose_handler, runtime_choice, runtime_options
+from cri_shim.cri.handler import choose_handler, oci_runtime, runtime_choice, runtime_options
 from cri_shim.cri.runtime_config import cgroup_driver
 from cri_shim.errors import InvalidArgument, Unimplemented
+from cri_shim.linux.oci_runtime import OciRuntime
+from cri_shim.state.sandbox import RuntimeChoice
 
 RUNC = "io.containerd.runc.v2"
 UNTRUSTED = {"io.kubernetes.cri.untrusted-workload": "true"}
@@ -73,3 +75,11 @@ def test_the_cgroup_driver_is_the_default_handlers_else_what_the_node_runs() -> 
     assert cgroup_driver(replace(settings, runtime=runtime), systemd_runs=False) is cri.CgroupDriver.SYSTEMD
     runtime = replace(runtime, containerd=replace(runtime.containerd, runtimes={"k": RuntimeHandler("kata")}))
     assert cgroup_driver(replace(settings, runtime=runtime), systemd_runs=True) is cri.CgroupDriver.SYSTEMD
+
+
+def test_the_runtime_behind_runcs_shim_is_what_the_options_name() -> None:
+    options = oci_pb2.Options(binary_name="/usr/bin/crun", root="/run/elsewhere", systemd_cgroup=True)
+    named = oci_runtime(RuntimeChoice(RUNC, typeurl.pack(options)), "k8s.io")
+    assert named == OciRuntime("/usr/bin/crun", "/run/elsewhere/k8s.io", systemd_cgroup=True)
+    assert oci_runtime(RuntimeChoice(RUNC), "k8s.io") == OciRuntime("runc", "/run/containerd/runc/k8s.io")
+    assert oci_runtime(RuntimeChoice("io.containerd.kata.v2"), "k8s.io") is None
