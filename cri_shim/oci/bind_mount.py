@@ -71,6 +71,11 @@ def check(mount: cri.Mount, policy: Policy) -> None:
         )
     if mount.recursive_read_only:
         _check_recursive(mount, policy)
+    if mount.uid_mappings and not policy.user_namespaces:  # a runtime that doesn't know them would leave them out
+        raise InvalidArgument(
+            f"{_where(mount)} has uid_mappings and gid_mappings, but the pod's runtime can't map ids of mounts (see "
+            "`features` of the OCI runtime): leave them out, or use another runtime handler"
+        )
 
 
 def _check_recursive(mount: cri.Mount, policy: Policy) -> None:

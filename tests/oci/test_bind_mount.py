@@ -82,6 +82,13 @@ def test_what_can_be_is_not_refused() -> None:
     check_fields("m", mount(uid_mappings=[mapping()], gid_mappings=[mapping(host_id=2**32 - 11)], propagation=SLAVE))
 
 
+def test_ids_are_not_mapped_by_a_runtime_that_would_leave_that_out() -> None:
+    mapped = mount(uid_mappings=[MAPPING], gid_mappings=[MAPPING])
+    check(mapped, Policy(user_namespaces=True))
+    with pytest.raises(InvalidArgument, match="mount at '/data' has uid_mappings and gid_mappings, but"):
+        check(mapped, Policy())
+
+
 def test_ids_are_mapped_where_asked() -> None:
     found = bind(mount(uid_mappings=[MAPPING], gid_mappings=[MAPPING]), FakeHost())
     assert found.uid_mappings == found.gid_mappings == [IdMapping(0, 100000, 65536)]

@@ -39,7 +39,9 @@ def test_with_a_read_only_root_the_files_are_too_but_not_shared_memory() -> None
 
 def test_in_a_user_namespace_files_and_volumes_are_id_mapped_but_not_shared_memory() -> None:
     given = container_input(
-        context=context(namespace_options=IN_OWN_USERS), volumes=[volume_mount("/vol", "/var/lib/db")]
+        context=context(namespace_options=IN_OWN_USERS),
+        volumes=[volume_mount("/vol", "/var/lib/db")],
+        policy=Policy(user_namespaces=True),
     )
     found = {mount.container_path: mount for mount in wanted_mounts(given)}
     for place in ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/var/lib/db"):
