@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from dataclasses import dataclass
 
 from cri_shim.stats.sample import Pressure, Stall
@@ -16,8 +17,9 @@ NO_LIMIT = 1 << 62
 """A v1 limit above this is none: the kernel writes the largest multiple of a page that a signed 64-bit number takes."""
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.EOPNOTSUPP})
-_CHUNK = 1 << 16
-_AVERAGES = ("avg10", "avg60", "avg300")
+_CHUNK = 4096
+_WHOLE = 3072  # what is shorter than this ends there: the kernel fills a buffer but for what a last line did not fit
+_STALL = re.compile(r"^(some|full) avg10=([\d.]+) avg60=([\d.]+) avg300=([\d.]+) total=(\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +41,17 @@ def read(directory: str, name: str) -> str | None:
             return None
         raise
     try:
-        chunks = []
-        while chunk := os.read(fd, _CHUNK):
-            chunks.append(chunk)
+        content = os.read(fd, _CHUNK)
+        if len(content) >= _WHOLE:
+            while chunk := os.read(fd, _CHUNK):
+                content += chunk
     except OSError as error:
         if error.errno in _ABSENT:  # removed while it was open, or pressure that isn't accounted for
             return None
         raise
     finally:
         os.close(fd)
-    return b"".join(chunks).decode("ascii", "replace")
+    return content.decode("ascii", "replace")
 
 
 def number(text: str | None) -> int | None:
@@ -75,21 +78,17 @@ def pressure(text: str | None) -> Pressure | None:
     """A pressure file; None for no file."""
     if text is None:
         return None
-    stalls = dict(_stalls(text))
+    stalls = {
+        kind: Stall(int(total) * 1000, *map(_percent, averages)) for kind, *averages, total in _STALL.findall(text)
+    }
     return Pressure(some=stalls.get("some"), full=stalls.get("full")) if stalls else None
 
 
-def _stalls(text: str) -> list[tuple[str, Stall]]:
-    found = []
-    for line in text.splitlines():
-        kind, _, rest = line.partition(" ")
-        fields = dict(word.partition("=")[::2] for word in rest.split())
-        try:
-            averages = [float(fields[name]) for name in _AVERAGES]
-            found.append((kind, Stall(int(fields["total"]) * 1000, *averages)))
-        except (KeyError, ValueError):
-            continue
-    return found
+def _percent(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:  # not the kernel's: two points
+        return 0.0
 
 
 def io_stat(text: str | None) -> list[DeviceIo]:

@@ -1,8 +1,10 @@
 """Looks at every running container and every ready pod in the background, so that a call only has to read memory.
 
-A round costs a few reads for each cgroup, in a thread. The pause between rounds is `stats_collect_period`, and longer
-where rounds would take more than a twentieth of a CPU: a node of a thousand containers is looked at less often, not at
-the cost of its pods. What was started since the last round is looked at when it is first asked for.
+A round costs a few reads for each cgroup, in a thread; most of that is the kernel's, which adds up what it counts when
+it is asked. So rounds come just before somebody is expected to ask (`pace.py`): at most one each `stats_collect_period`,
+at least one each ten seconds, and fewer where they would take more than a twentieth of a CPU: a node of a thousand
+containers is looked at less often, not at the cost of its pods. What was started since the last round, and what was
+last seen too long ago because nobody was expected, is looked at in the call.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from anyio import to_thread
 from cri_shim.errors import CriError, NotFound
 from cri_shim.state.sandbox import Sandbox, SandboxState
 from cri_shim.stats.network import Interface, interfaces
+from cri_shim.stats.pace import Pace
 from cri_shim.stats.sample import Sample, nano_cores, total
 from cri_shim.stats.task_metrics import sample_of
 
@@ -37,7 +40,6 @@ RUNC = "io.containerd.runc.v2"
 
 _CGROUP, _NETWORK, _METRICS = "its cgroup", "its network", "its runtime's metrics"  # what can fail
 
-_SHARE = 20  # a round may take one part in so many of a CPU
 _SHORTEST_WINDOW = 0.5  # of the period: a rate over less time is left out
 
 
@@ -78,7 +80,9 @@ class Collector:
         self._sandboxes = sandboxes
         self._hierarchies = hierarchies
         self._tasks = tasks
-        self._period = period
+        self._pace = Pace(period)
+        self._spent = 0.0  # CPU time of the last round over everything, in seconds
+        self._looking = anyio.Lock()
         self._readings: dict[str, Reading] = {}
         self._groups: dict[tuple[str, int], Group] = {}  # by id and pid
         self._failing: set[tuple[str, str]] = set()  # what the log has told of
@@ -86,21 +90,38 @@ class Collector:
     async def collect(self) -> None:
         """Look at everything, round after round, for ever."""
         while True:
-            spent = await self._round(self._containers, self._sandboxes)
+            async with self._looking:
+                self._spent = await self._round(self._containers, self._sandboxes)
             self._forget()
-            await anyio.sleep(max(self._period, spent * _SHARE))
+            await anyio.sleep(self._pace.pause(time.monotonic(), self._spent))
 
     async def look(self, things: Iterable[Container | Sandbox]) -> None:
-        """Look now at those of `things` that run and that no round has come to yet, and at new containers' pods.
+        """Look now at those of `things` that run and whose reading is too old or not there, and at new ones' pods.
 
         A pod that was looked at before its container was there would be told of without it until the next round.
         """
-        new = [thing for thing in things if _runs(thing) and thing.id not in self._readings]
-        if new:
-            containers = [thing for thing in new if not isinstance(thing, Sandbox)]
-            pods = {container.metadata.sandbox_id for container in containers}
-            pods |= {thing.id for thing in new if isinstance(thing, Sandbox)}
-            await self._round(containers, [pod for each in pods if (pod := self._sandboxes.get(each)) is not None])
+        self._pace.asked(time.monotonic())
+        things = list(things)
+        if not self._due(things):
+            return
+        async with self._looking:
+            due = self._due(things)  # another call may have looked meanwhile
+            containers = [thing for thing in due if not isinstance(thing, Sandbox)]
+            pods = {thing.metadata.sandbox_id for thing in containers if thing.id not in self._readings}
+            pods |= {thing.id for thing in due if isinstance(thing, Sandbox)}
+            if due:
+                await self._round(containers, [pod for each in pods if (pod := self._sandboxes.get(each)) is not None])
+
+    def _due(self, things: list[Container | Sandbox]) -> list[Container | Sandbox]:
+        """Those that have to be looked at before they are told of; no shim is asked for a second time in a call."""
+        now, due = time.time_ns(), []
+        for thing in things:
+            if _runs(thing):
+                reading = self._readings.get(thing.id)
+                local = isinstance(thing, Sandbox) or thing.runtime.name == RUNC
+                if reading is None or (local and self._pace.stale((now - reading.sample.at) / 1e9, self._spent)):
+                    due.append(thing)
+        return due
 
     def of(self, thing: Container | Sandbox) -> Reading | None:
         """The newest reading; None for what doesn't run, or has vanished."""
@@ -191,7 +212,7 @@ class Collector:
     def _rated(self, reading: Reading, before: Reading | None) -> Reading:
         """`reading` with its rate against the one before, or against that one's base where it came too soon after."""
         if before is not None:
-            long_enough = reading.sample.at - before.sample.at >= self._period * _SHORTEST_WINDOW * 1e9
+            long_enough = reading.sample.at - before.sample.at >= self._pace.period * _SHORTEST_WINDOW * 1e9
             reading.base = before.sample if long_enough else before.base
             if reading.base is not None:
                 reading.nano_cores = nano_cores(reading.base, reading.sample)

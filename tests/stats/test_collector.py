@@ -107,6 +107,26 @@ async def test_what_runs_is_looked_at_when_it_is_first_asked_for(node):
     assert collector.of(one) is before
 
 
+async def test_what_was_seen_too_long_ago_is_looked_at_again_and_rated_over_that_time(node):
+    collector, one = node.collector(), node.container("one")
+    await collector.look([one])
+    (node.root / POD[1:] / "cpu.stat").write_text("usage_usec 1244567\n")  # 10 ms more
+    await anyio.sleep(0.03)
+    await collector.look([one])
+    reading = collector.of(one)
+    assert reading.nano_cores == 10_000_000 * 1_000_000_000 // (reading.sample.at - reading.base.at)
+    assert 20_000_000 < reading.sample.at - reading.base.at
+
+
+async def test_a_runtime_elsewhere_is_not_asked_in_every_call(node):
+    collector, vm = node.collector(), node.container("vm", runtime=KATA)
+    node.tasks.metrics_of["vm"] = v2.Metrics(cpu=v2.CPUStat(usage_usec=7))
+    for _ in range(3):
+        await collector.look([vm])
+        await anyio.sleep(0.03)
+    assert node.tasks.asked == ["id==vm"]
+
+
 async def test_what_does_not_run_is_not_looked_at(node):
     collector, created = node.collector(), node.container("created", running=False)
     sandbox = node.sandbox("pod")
@@ -152,16 +172,19 @@ async def test_a_rate_is_over_a_real_window_and_the_ended_are_forgotten(node):
     collector, one = node.collector(), node.container("one")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(collector.collect)
-        while not (reading := collector.of(one)) or reading.nano_cores is None:  # noqa: ASYNC110
+        while not (reading := collector.of(one)) or reading.nano_cores is None:
+            await collector.look([one])
             await anyio.sleep(0.001)
         assert reading.nano_cores == 0  # the files say the same each time
         assert reading.sample.at - reading.base.at >= 5_000_000
         (node.root / POD[1:] / "cpu.stat").write_text("usage_usec 9234567\n")
-        while not collector.of(one).nano_cores:  # noqa: ASYNC110
+        while not collector.of(one).nano_cores:
+            await collector.look([one])
             await anyio.sleep(0.001)
         assert collector.group(one) is not None
         node.containers.remove(one)
-        while collector.group(one) is not None:  # noqa: ASYNC110
+        while collector.group(one) is not None:
+            await collector.look([])
             await anyio.sleep(0.001)
         tasks.cancel_scope.cancel()
     assert collector.of(one) is None
