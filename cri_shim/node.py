@@ -39,6 +39,7 @@ from cri_shim.events.monitor import ContainerdHealth, monitor
 from cri_shim.linux import blockio, resctrl, selinux
 from cri_shim.linux.cdi import CdiSpecs
 from cri_shim.linux.facts import gather
+from cri_shim.observe.dependencies import watch_queue
 from cri_shim.observe.metrics import serving_metrics
 from cri_shim.server.serve import Server
 from cri_shim.state.container import REASON_OOM_KILLED
@@ -83,6 +84,8 @@ async def serve(settings: Settings, *, ready: Callable[[], None] | None = None) 
     async with Client(settings.containerd.address) as containerd, anyio.create_task_group() as tasks:
         parts = await _build(settings, containerd, tasks, confinement)
         streaming = StreamingServer(settings.streaming, NodeRuntime(parts))
+        threads = to_thread.current_default_thread_limiter()
+        watch_queue("threads", lambda: threads.statistics().tasks_waiting)
         async with (
             serving_metrics(settings.shim.metrics_address),
             _releasing_streams(parts),
@@ -151,7 +154,7 @@ async def _build(
         images=ImageStore(containerd, architecture),
         registries=registries,
         pulls=Pulls(),
-        snapshot_usage=SnapshotUsage(containerd, settings),
+        snapshot_usage=SnapshotUsage(containerd, settings, sandboxes),
         accounts=AccountsCache(os.path.join(paths.state, "mounts")),
         cdi=CdiSpecs(settings.runtime.cdi_spec_dirs),
         flights=Flights(tasks),

@@ -17,6 +17,7 @@ import structlog
 
 from cri_shim import errors
 from cri_shim.linux import process
+from cri_shim.observe.dependencies import PluginRun
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -110,11 +111,14 @@ class Runner:
             path = await anyio.to_thread.run_sync(self.find, plugin_type)
             environment = invocation.environment(command, self.bin_dirs)
             grace = _GRACE if command in ("ADD", "DEL") else 0.0
-            done = await _run_when_written(path, environment, stdin, self.timeout, grace)
+            with PluginRun(plugin_type, command):
+                done = await _run_when_written(path, environment, stdin, self.timeout, grace)
+                if done.returncode != 0:
+                    raise _failure(what, done)
+        except PluginError:
+            raise
         except errors.CriError as error:
             raise error.because(what) from error
-        if done.returncode != 0:
-            raise _failure(what, done)
         if done.stderr:
             log.debug(
                 "a CNI plugin wrote to standard error", plugin=plugin_type, command=command, text=_text(done.stderr)

@@ -10,6 +10,7 @@ import anyio
 
 from cri_shim import errors
 from cri_shim.cni import chain
+from cri_shim.observe.containerd_names import STATUS, network_operation
 
 if TYPE_CHECKING:
     from cri_shim.cni.configuration import Configuration
@@ -54,7 +55,8 @@ class Readiness:
         say = ""
         for network in self._configuration.loaded.networks:
             try:
-                await chain.status(self._runner, network)
+                with network_operation(STATUS):
+                    await chain.status(self._runner, network)
             except errors.CriError as error:
                 say = f'network "{network.name}" is not ready: {error}'
                 break

@@ -24,11 +24,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 from grpclib.client import Channel as GrpcChannel
 from grpclib.config import Configuration
+from grpclib.const import Status
 from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 
 from cri_shim.containerd.backoff import doubling
 from cri_shim.errors import DeadlineExceeded, Internal, Unavailable, from_status
 from cri_shim.observe import tracing
+from cri_shim.observe.dependencies import ContainerdCall
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -61,6 +63,8 @@ class ConnectionFailed(Unavailable):
 
 class _Left(Exception):
     """The block of a stream has come to its end before the stream did."""
+
+    code = Status.OK
 
 
 class Channel:
@@ -136,7 +140,10 @@ class Channel:
         """
         metadata = (*self._headers, *tracing.outgoing(), *((("containerd-lease", lease),) if lease else ()))
         stream = method.open(timeout=timeout and max(timeout, _SHORTEST_SECONDS), metadata=metadata)
-        with self._translated(stream, method.name, timeout):
+        with (
+            ContainerdCall(method.name, timed=timeout is not None),
+            self._translated(stream, method.name, timeout),
+        ):
             async with stream:
                 await self._send(stream)
                 yield stream

@@ -18,7 +18,8 @@ import structlog
 from anyio import create_memory_object_stream
 
 from cri_shim.errors import ResourceExhausted
-from cri_shim.observe.metrics import EVENTS_DROPPED
+from cri_shim.observe.containerd_names import EVENTS_DROPPED
+from cri_shim.observe.dependencies import EVENT_SUBSCRIBERS, watch_queue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -39,6 +40,12 @@ class Broadcast:
         self._begun = False
         self._subscribers: set[MemoryObjectSendStream[bytes]] = set()
         self._kept: deque[tuple[float, bytes]] = deque()
+        EVENT_SUBSCRIBERS.set_function(lambda: len(self._subscribers))
+        watch_queue("container events", self._deepest)
+
+    def _deepest(self) -> int:
+        """How far the slowest subscriber is behind; called in any thread."""
+        return max((queue.statistics().current_buffer_used for queue in list(self._subscribers)), default=0)
 
     def begin(self) -> None:
         """From here on events are told.

@@ -16,6 +16,7 @@ import structlog
 
 from cri_shim.containerd.backoff import doubling
 from cri_shim.errors import CriError, NotFound, Unknown
+from cri_shim.observe.dependencies import event_handled
 from cri_shim.state.container import UNKNOWN_EXIT_CODE
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class ExitWatch:
                 log.warning("exit not handled yet", id=task_id, error=repr(error), next_try_in=pause)
                 await anyio.sleep(pause)
             else:
+                if exit_.seen:
+                    event_handled("exit", exit_.at)
                 return
 
     async def wait(self, task_id: str) -> Exit:

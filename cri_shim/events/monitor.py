@@ -16,6 +16,7 @@ from cri_shim.api.containerd.events import image_pb2, task_pb2
 from cri_shim.containerd import typeurl
 from cri_shim.containerd.backoff import doubling
 from cri_shim.errors import CriError, Unavailable
+from cri_shim.observe.dependencies import event_handled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,7 +93,9 @@ async def _dispatch(envelope: Envelope, namespace: str, listener: Listener) -> N
     try:
         if envelope.topic == OOM_TOPIC:
             await listener.oom(typeurl.unpack(envelope.event, task_pb2.TaskOOM).container_id)
+            event_handled("oom", envelope.timestamp.ToNanoseconds())
         elif envelope.topic.startswith(IMAGES):
             await listener.image_changed(_image_name(envelope.event))
+            event_handled("image", envelope.timestamp.ToNanoseconds())
     except (CriError, OSError) as error:
         log.warning("event not handled", topic=envelope.topic, error=str(error) or repr(error))

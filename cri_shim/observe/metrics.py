@@ -1,4 +1,4 @@
-"""Prometheus metrics of the CRI server and of pulls; what containerd counts has containerd's names.
+"""Prometheus metrics of the CRI server and of pulls; what containerd counts is in `containerd_names.py`.
 
 Children are kept, not looked up by label in the call's way.
 """
@@ -10,29 +10,24 @@ from typing import TYPE_CHECKING
 
 import anyio
 from anyio import to_thread
+from grpclib.const import Status
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 from cri_shim.errors import FailedPrecondition, InvalidArgument
+from cri_shim.observe.containerd_names import OF_RPC
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from grpclib.const import Status
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 _SECONDS = Histogram("cri_shim_rpc_duration_seconds", "How long CRI calls took.", ["rpc"], buckets=_BUCKETS)
 _CALLS = Counter("cri_shim_rpcs_total", "CRI calls by their status.", ["rpc", "code"])
-EVENTS_DROPPED = Counter(
-    "containerd_cri_container_events_dropped", "Container events that nobody had subscribed to in time."
-)
 _UNDER_WAY = Gauge("cri_shim_rpcs_under_way", "CRI calls under way.", ["rpc"])
 
 STEP_SECONDS = Histogram(
     "cri_shim_step_duration_seconds", "How long the steps of calls took.", ["call", "step"], buckets=_BUCKETS
 )
-PULLS = Counter("containerd_cri_sandboxed_image_pulls", "Pulls of images by their outcome.", ["status"])
-PULLS_UNDER_WAY = Gauge("containerd_cri_sandboxed_in_progress_image_pulls", "Pulls under way.")
 PULL_SECONDS = Histogram(
     "cri_shim_image_pull_duration_seconds", "How long pulls took that succeeded.", buckets=_BUCKETS
 )
@@ -71,6 +66,7 @@ class RpcMetrics:
         self._rpc = rpc
         self._seconds = _SECONDS.labels(rpc)
         self._under_way = _UNDER_WAY.labels(rpc)
+        self._timer = OF_RPC.get(rpc)
         self._calls: dict[Status, Counter] = {}
 
     def began(self) -> None:
@@ -81,6 +77,8 @@ class RpcMetrics:
         """It was answered with `status`, `seconds` later."""
         self._under_way.dec()
         self._seconds.observe(seconds)
+        if self._timer is not None and status is Status.OK:
+            self._timer.observe(seconds)
         calls = self._calls.get(status)
         if calls is None:
             calls = self._calls[status] = _CALLS.labels(self._rpc, status.name)

@@ -33,6 +33,9 @@ class Store(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         return iter(list(self._objects.values()))
 
+    def __contains__(self, exact_id: object) -> bool:
+        return exact_id in self._objects
+
     def __len__(self) -> int:
         return len(self._objects)
 

@@ -1,8 +1,8 @@
 """Looks at every running container and every ready pod in the background, so that a call only has to read memory.
 
 A round costs a few reads for each cgroup, in a thread; most of that is the kernel's, which adds up what it counts when
-it is asked. So rounds come just before somebody is expected to ask (`pace.py`): at most one each `stats_collect_period`,
-at least one each ten seconds, and fewer where they would take more than a twentieth of a CPU: a node of a thousand
+it is asked. So rounds come just before somebody is expected to ask (`pace.py`): one each `stats_collect_period` at
+most, each ten seconds at least, and fewer where they would take more than a twentieth of a CPU: a node of a thousand
 containers is looked at less often, not at the cost of its pods. What was started since the last round, and what was
 last seen too long ago because nobody was expected, is looked at in the call.
 """

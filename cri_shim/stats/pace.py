@@ -6,6 +6,7 @@ cost ten times as much as their calls; one just before a call makes its answer a
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import deque
 from typing import Final
@@ -47,7 +48,7 @@ class Pace:
     def _every(self, now: float) -> float | None:
         """The shortest of the last times between calls; None while nobody asks again and again."""
         recent = [at for at in self._asked if now - at < _FORGOTTEN]
-        gaps = [after - before for before, after in zip(recent, recent[1:], strict=False)]
+        gaps = [after - before for before, after in itertools.pairwise(recent)]
         return max(min(gaps), self.period) if gaps else None
 
     def stale(self, age: float, spent: float) -> bool:

@@ -38,13 +38,18 @@ def _second(seconds: int) -> tuple[bytes, bytes]:
 
 
 class LineFormatter:
-    """One stream's output as CRI log records; keeps the unfinished line, at most the limit, between two buffers."""
+    """One stream's output as CRI log records; keeps the unfinished line, at most the limit, between two buffers.
+
+    `lines` and `splits` count what came, and the records beyond a line's first: by lengths, for to look for newlines
+    again would take half as long as all the rest.
+    """
 
     def __init__(self, stream: str, limit: int) -> None:
         """`stream` is "stdout" or "stderr"; `limit` is the most bytes of content a record has, 0 or less for any."""
         self._stream = stream.encode()
         self._limit = max(limit, UNLIMITED)
         self._rest = bytearray()
+        self.lines = self.splits = 0
 
     def feed(self, data: bytes, now: bytes) -> bytes:
         """The records that `data` completes; `now` is the timestamp they get."""
@@ -64,6 +69,8 @@ class LineFormatter:
         if not rest:
             return b""
         pieces = [rest[at : at + self._limit] for at in range(0, len(rest), self._limit)] if self._limit else [rest]
+        self.lines += 1
+        self.splits += len(pieces) - 1
         return b"".join(part + piece + b"\n" for piece in pieces)
 
     def _prefixes(self, now: bytes) -> tuple[bytes, bytes]:
@@ -78,20 +85,26 @@ class LineFormatter:
             lines = lines.replace(b"\r\n", b"\n")
         separator = b"\n" + full
         if not self._limit or len(lines) <= self._limit:
-            return full + lines.replace(b"\n", separator) + b"\n"
+            records = full + lines.replace(b"\n", separator) + b"\n"
+            self.lines += (len(records) - len(lines) - 1) // len(full)
+            return records
         done: list[bytes] = []
-        start = 0
+        start = splits = 0
         for long, end in _long_lines(lines, self._limit):
             if start < long:
                 done += (full, lines[start : long - 1].replace(b"\n", separator), b"\n")
             last = end - ((end - long - 1) % self._limit + 1)
             for at in range(long, last, self._limit):
                 done += (part, lines[at : at + self._limit], b"\n")
+                splits += 1
             done += (full, lines[last:end], b"\n")
             start = end + 1
         if start <= len(lines):
             done += (full, lines[start:].replace(b"\n", separator), b"\n")
-        return b"".join(done)
+        records = b"".join(done)
+        self.lines += (len(records) - len(lines) - 1 - splits * (len(part) + 1)) // len(full)
+        self.splits += splits
+        return records
 
     def _cut_rest(self, part: bytes) -> bytes:
         """Records of what the unfinished line has above the limit; a CR at its end may yet belong to a newline."""
@@ -102,6 +115,7 @@ class LineFormatter:
         cut = (excess - 1) // limit * limit
         records = b"".join(part + rest[at : at + limit] + b"\n" for at in range(0, cut, limit))
         del rest[:cut]
+        self.splits += cut // limit
         return records
 
 

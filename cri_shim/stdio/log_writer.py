@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from cri_shim.observe.containerd_names import LOG_VOLUME
+from cri_shim.observe.dependencies import LOG_LINES_LOST
 from cri_shim.stdio.write_behind import PIECE_BYTES, shared_write_behind
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ class LogWriter:
         while self._backlog:
             rest = self._append(self._backlog[0])
             self._backlog_bytes -= len(self._backlog[0]) - len(rest)
+            LOG_VOLUME.waiting -= len(self._backlog[0]) - len(rest)
             if rest:
                 self._backlog[0] = rest
                 return False
@@ -98,6 +101,7 @@ class LogWriter:
         self._closed = True
         if not self.retry():
             self._lose(b"".join(self._backlog))
+            LOG_VOLUME.waiting -= self._backlog_bytes
             self._backlog.clear()
             self._tell(log.error, "log lines lost: the log could not be written", lines=self.lost_lines)
         self._close()
@@ -109,7 +113,9 @@ class LogWriter:
             if self._fd is None:
                 self._fd = _open(self.path)
             while done < len(records):
-                done += os.write(self._fd, memoryview(records)[done:] if done else records)
+                written = os.write(self._fd, memoryview(records)[done:] if done else records)
+                done += written
+                LOG_VOLUME.output_bytes += written
         except OSError as error:
             self._failed(error)
             return records[self._whole(records, done) :]
@@ -140,9 +146,13 @@ class LogWriter:
             return
         self._backlog.append(records)
         self._backlog_bytes += len(records)
+        LOG_VOLUME.waiting += len(records)
 
     def _lose(self, records: bytes) -> None:
-        self.lost_lines += records.count(b"\n")
+        lost = records.count(b"\n")
+        self.lost_lines += lost
+        LOG_VOLUME.output_entries -= lost
+        LOG_LINES_LOST.inc(lost)
 
     def _failed(self, error: OSError) -> None:
         if not self._failing:

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cri_shim.observe.containerd_names import LOG_VOLUME
 from cri_shim.stdio.cri_log import LineFormatter, timestamp
 from cri_shim.stdio.fifos import PIPE_SIZES
 from cri_shim.stdio.pump import READ_BYTES
@@ -63,13 +64,23 @@ class Outlet:
         """Write the unfinished line and let go of the FIFO; a reader that comes later goes on behind it."""
         if self.writer is not None:
             self._write(self.writer, self._lines.finish(timestamp(time.time_ns())))
+            self._count(0)
         os.close(self.fd)
 
     def _pass_on(self, data: bytes) -> None:
         if self.writer is not None:
             self._write(self.writer, self._lines.feed(data, timestamp(time.time_ns())))
+            self._count(len(data))
         for listener in self.listeners:
             listener.offer(self.stream, data)
+
+    def _count(self, size: int) -> None:
+        lines = self._lines
+        LOG_VOLUME.input_bytes += size
+        LOG_VOLUME.input_entries += lines.lines
+        LOG_VOLUME.split_entries += lines.splits
+        LOG_VOLUME.output_entries += lines.lines + lines.splits
+        lines.lines = lines.splits = 0
 
     def _write(self, writer: LogWriter, records: bytes) -> None:
         if records:

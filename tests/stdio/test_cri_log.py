@@ -35,7 +35,10 @@ def reference(data: bytes, limit: int) -> bytes:
 def formatted(data: bytes, limit: int, cuts: list[int]) -> bytes:
     lines = LineFormatter("stdout", limit)
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    return b"".join(lines.feed(data[start:end], NOW) for start, end in pairwise(edges)) + lines.finish(NOW)
+    records = b"".join(lines.feed(data[start:end], NOW) for start, end in pairwise(edges)) + lines.finish(NOW)
+    assert lines.lines == data.count(b"\n") + (data[-1:] not in (b"", b"\n"))  # as they are counted for the metrics
+    assert lines.lines + lines.splits == records.count(b"\n")
+    return records
 
 
 OUTPUT = st.lists(st.sampled_from([b"\n", b"\r", b"\r\n", b"a", b"bc", b"defgh", b"\xff\x00"])).map(b"".join)

@@ -30,6 +30,7 @@ from cri_shim.cri import remains
 from cri_shim.cri.container.status import container_status_of
 from cri_shim.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, NotFound, Unknown
 from cri_shim.linux.files import remove_tree
+from cri_shim.observe.containerd_names import CONTAINER_CHECKPOINT
 from cri_shim.state import checkpoint
 from cri_shim.state.go_json import to_json_value
 from cri_shim.state.undo import CLEANUP_SECONDS
@@ -63,7 +64,8 @@ async def checkpoint_container(
     if not container.running:
         state = container.status.state.name
         raise Unknown(f"container {container.id} is in {state} state: only a running one can be checkpointed")
-    await checkpoint_to(parts, container, request.location, float(request.timeout) or None)
+    with CONTAINER_CHECKPOINT.success(container.runtime.name):
+        await checkpoint_to(parts, container, request.location, float(request.timeout) or None)
     return cri.CheckpointContainerResponse()
 
 

@@ -31,6 +31,7 @@ from cri_shim.cri.selinux import labels_of
 from cri_shim.cri.snapshot import prepare_snapshot
 from cri_shim.cri.user_namespace import own_users
 from cri_shim.errors import InvalidArgument
+from cri_shim.observe.containerd_names import CONTAINER_CREATE
 from cri_shim.observe.timeline import Timeline, step
 from cri_shim.oci import cdi
 from cri_shim.oci.resources import resources_of
@@ -92,7 +93,8 @@ async def create_container(
         async with ground(parts, found, metadata.id, config) as on:
             return await _Creation(parts, sandbox, pod, config, on.image, metadata, on.checkpoint).run()
 
-    return cri.CreateContainerResponse(container_id=await parts.flights.join(f"container {name}", request, create))
+    with CONTAINER_CREATE.success(sandbox.runtime.name):
+        return cri.CreateContainerResponse(container_id=await parts.flights.join(f"container {name}", request, create))
 
 
 def _answered_before(parts: Parts, name: str, sandbox: Sandbox, config: cri.ContainerConfig) -> str | None:

@@ -11,6 +11,7 @@ from cri_shim.cri.container.stop import end_container
 from cri_shim.cri.events import DELETED, container_event
 from cri_shim.cri.kill import ended
 from cri_shim.errors import NotFound
+from cri_shim.observe.containerd_names import CONTAINER_REMOVE
 from cri_shim.state.overlap import settle
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ EXIT_SECONDS = 10.0  # for an exit to be recorded; a disk that takes longer keep
 async def remove_container(parts: Parts, request: cri.RemoveContainerRequest) -> cri.RemoveContainerResponse:
     """Remove a container and all that it had; one that doesn't exist is removed."""
     with suppress(NotFound):
-        await remove(parts, parts.containers.find(request.container_id))
+        container = parts.containers.find(request.container_id)
+        with CONTAINER_REMOVE.success(container.runtime.name):
+            await remove(parts, container)
     return cri.RemoveContainerResponse()
 
 

@@ -25,6 +25,7 @@ from cri_shim.cri.selinux import with_context
 from cri_shim.cri.user_namespace import own_users, task_options
 from cri_shim.errors import AlreadyExists, CriError, Unknown
 from cri_shim.linux.files import remove_tree
+from cri_shim.observe.containerd_names import CONTAINER_START
 from cri_shim.observe.timeline import Timeline, step
 from cri_shim.state.container import REASON_START_ERROR, START_ERROR_EXIT_CODE
 from cri_shim.state.undo import CLEANUP_SECONDS
@@ -51,7 +52,8 @@ async def start_container(parts: Parts, request: cri.StartContainerRequest) -> c
     what the runtime reports, for instance that the command does not exist.
     """
     container = parts.containers.find(request.container_id)
-    await parts.flights.join(f"start of container {container.id}", None, lambda: _start(parts, container))
+    with CONTAINER_START.success(container.runtime.name):
+        await parts.flights.join(f"start of container {container.id}", None, lambda: _start(parts, container))
     return cri.StartContainerResponse()
 
 

@@ -14,6 +14,7 @@ from cri_shim.cri.container.exit import handle_container_exit, watch_container
 from cri_shim.cri.container.stop_signal import DEFAULT, number
 from cri_shim.cri.kill import LOOK_SECONDS, ended, kill_task, send, thaw
 from cri_shim.errors import InvalidArgument, NotFound
+from cri_shim.observe.containerd_names import CONTAINER_STOP
 
 if TYPE_CHECKING:
     from cri_shim.cri.parts import Parts
@@ -31,7 +32,9 @@ async def stop_container(parts: Parts, request: cri.StopContainerRequest) -> cri
     survives SIGKILL.
     """
     with suppress(NotFound):
-        await end_container(parts, parts.containers.find(request.container_id), request.timeout)
+        container = parts.containers.find(request.container_id)
+        with CONTAINER_STOP.success(container.runtime.name):
+            await end_container(parts, container, request.timeout)
     return cri.StopContainerResponse()
 
 

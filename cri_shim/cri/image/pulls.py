@@ -10,7 +10,8 @@ import msgspec
 import structlog
 
 from cri_shim.cri.image.progress import Blob, PullProgress
-from cri_shim.observe.metrics import PULL_SECONDS, PULLS, PULLS_UNDER_WAY
+from cri_shim.observe.containerd_names import PULL_THROUGHPUT, PULLS, PULLS_UNDER_WAY
+from cri_shim.observe.metrics import PULL_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
+_MEBIBYTE = 1 << 20
 _REMEMBERED = 256  # timelines
 
 
@@ -49,7 +51,10 @@ class Pulls:
         try:
             yield progress
             status = "success"
-            PULL_SECONDS.observe(time.monotonic() - begin)
+            seconds = time.monotonic() - begin
+            PULL_SECONDS.observe(seconds)
+            if progress.bytes_read:
+                PULL_THROUGHPUT.observe(progress.bytes_read / _MEBIBYTE / seconds)
         finally:
             self._under_way.remove(progress)
             PULLS_UNDER_WAY.dec()

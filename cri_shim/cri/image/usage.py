@@ -1,7 +1,9 @@
 """How much disk images and writable layers take: measured in the background, served from memory.
 
-A committed snapshot never changes, so it is measured once; active ones are measured each round. The pause between
-rounds is `stats_collect_period`, and at least as long as the round took: a slow disk is not made slower.
+A committed snapshot never changes, nor does a sandbox's, which is read-only: they are measured once, other active ones
+each round. A round costs containerd a walk through each container's files, and comes shortly before somebody is
+expected to ask (`stats/pace.py`): the pause between two is `stats_collect_period` at least, and as long as a round
+took: a slow disk is not made slower.
 Source: containerd `internal/cri/store/snapshot`, `internal/cri/server/images/snapshots.go`.
 """
 
@@ -16,9 +18,10 @@ import structlog
 
 from cri_shim.api.containerd.services.snapshots.v1 import snapshots_pb2
 from cri_shim.errors import CriError, NotFound
+from cri_shim.stats.pace import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from cri_shim.config.settings import Settings
     from cri_shim.containerd.client import Client
@@ -30,7 +33,7 @@ _PLUGIN_TYPE = "io.containerd.snapshotter.v1"
 
 @dataclass(frozen=True)
 class Usage:
-    """One snapshot's: bytes and inodes, and when they were counted, in nanoseconds since the epoch."""
+    """One snapshot's: bytes and inodes, when they were counted (ns since the epoch), and whether they may change."""
 
     size: int
     inodes: int
@@ -41,9 +44,14 @@ class Usage:
 class SnapshotUsage:
     """The usage of every snapshot, by snapshotter and key."""
 
-    def __init__(self, containerd: Client, settings: Settings) -> None:
+    def __init__(self, containerd: Client, settings: Settings, sandboxes: Container[str]) -> None:
+        """`sandboxes`: the ids of those that there are."""
         self._containerd = containerd
         self._settings = settings
+        self._sandboxes = sandboxes
+        self._pace = Pace(settings.images.stats_collect_period)
+        self._measured_at = 0.0
+        self._wanted = anyio.Event()
         self._usage: dict[str, dict[str, Usage]] = {name: {} for name in self.snapshotters}
         self._roots: dict[str, str] = {}
 
@@ -56,10 +64,12 @@ class SnapshotUsage:
 
     def of(self, snapshotter: str, key: str) -> Usage | None:
         """The usage of one snapshot; None before it has been measured."""
+        self._asked()
         return self._usage.get(snapshotter, {}).get(key)
 
     def total(self, snapshotter: str) -> Usage:
         """The sum over a snapshotter, as old as its oldest part; zeros, as of now, before the first round."""
+        self._asked()
         return _sum(list(self._usage.get(snapshotter, {}).values()))
 
     def writable(self, snapshotter: str) -> Usage:
@@ -74,12 +84,22 @@ class SnapshotUsage:
     async def collect(self) -> None:
         """Measure, for ever."""
         while True:
+            self._wanted = anyio.Event()
             begin = time.monotonic()
             try:
                 await self._collect_all()
             except CriError as error:
                 log.info("disk usage not measured this time", error=str(error))
-            await anyio.sleep(max(self._settings.images.stats_collect_period, time.monotonic() - begin))
+            self._measured_at = now = time.monotonic()
+            with anyio.move_on_after(max(self._pace.pause(now, 0.0), now - begin)):
+                await self._wanted.wait()
+
+    def _asked(self) -> None:
+        """Somebody asks; after a long silence, what the next answer says is to be newer."""
+        now = time.monotonic()
+        self._pace.asked(now)
+        if self._pace.stale(now - self._measured_at, 0.0):
+            self._wanted.set()
 
     async def _collect_all(self) -> None:
         if not self._roots:
@@ -92,7 +112,7 @@ class SnapshotUsage:
     async def _measure(self, snapshotter: str) -> dict[str, Usage]:
         known, found = self._usage[snapshotter], {}
         for info in await self._containerd.snapshots.list(snapshotter):
-            active = info.kind == snapshots_pb2.ACTIVE
+            active = info.kind == snapshots_pb2.ACTIVE and info.name not in self._sandboxes
             before = known.get(info.name)
             if before is not None and not active and not before.active:
                 found[info.name] = Usage(before.size, before.inodes, time.time_ns(), active=False)

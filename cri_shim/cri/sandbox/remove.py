@@ -14,6 +14,7 @@ from cri_shim.cri.container.remove import remove as remove_container
 from cri_shim.cri.events import DELETED, sandbox_event
 from cri_shim.cri.sandbox.stop import stop
 from cri_shim.errors import NotFound
+from cri_shim.observe.containerd_names import SANDBOX_REMOVE
 from cri_shim.state.overlap import settle
 
 if TYPE_CHECKING:
@@ -25,8 +26,9 @@ async def remove_pod_sandbox(parts: Parts, request: cri.RemovePodSandboxRequest)
     """Stop a pod and remove all of it, containers included; one that doesn't exist is removed."""
     with suppress(NotFound):
         sandbox = parts.sandboxes.find(request.pod_sandbox_id)
-        await stop(parts, sandbox)
-        await parts.flights.join(f"removal of sandbox {sandbox.id}", None, lambda: _remove(parts, sandbox))
+        with SANDBOX_REMOVE.success(sandbox.runtime.name):
+            await stop(parts, sandbox)
+            await parts.flights.join(f"removal of sandbox {sandbox.id}", None, lambda: _remove(parts, sandbox))
     return cri.RemovePodSandboxResponse()
 
 

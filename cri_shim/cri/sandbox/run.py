@@ -13,6 +13,7 @@ what to undo.
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,12 @@ from cri_shim.cri.user_namespace import id_mappings, own_users, pinned_path
 from cri_shim.errors import CriError, InvalidArgument
 from cri_shim.linux import netns, userns
 from cri_shim.linux.host_view import LinuxHostView
+from cri_shim.observe.containerd_names import (
+    SANDBOX_CREATE_NETWORK,
+    SANDBOX_RUNTIME_CREATE,
+    SET_UP_POD,
+    network_operation,
+)
 from cri_shim.observe.timeline import Timeline, step
 from cri_shim.oci.spec import SPEC_TYPE_URL, to_json
 from cri_shim.state.ids import new_id, sandbox_name
@@ -133,6 +140,7 @@ class _Start:
     handler: RuntimeHandler
     runtime: RuntimeChoice
     netns_made: anyio.Event = field(default_factory=anyio.Event)
+    creating: float = 0.0  # since when the runtime is at it
     record: containers_pb2.Container = field(default_factory=containers_pb2.Container)
     timeline: Timeline = field(default_factory=lambda: Timeline("RunPodSandbox"))
 
@@ -207,7 +215,8 @@ class _Start:
         undo.push("network", lambda: network.delete(attach, result_known=False))
         with step("CNI ADD", lane="network"):
             try:
-                return await network.add(attach)
+                with network_operation(SET_UP_POD), SANDBOX_CREATE_NETWORK.success():
+                    return await network.add(attach)
             except CriError as error:
                 raise error.because(f'failed to setup network for sandbox "{self.id}"') from error
 
@@ -257,6 +266,7 @@ class _Start:
         )
 
     async def _create_task(self, undo: Undo, mounts: Sequence[mount_pb2.Mount]) -> None:
+        self.creating = time.perf_counter()
         undo.push("task", lambda: remains.remove_task(self.parts, self.id))
         with step("task create (shim, runtime)", lane="container"):
             try:
@@ -266,7 +276,9 @@ class _Start:
 
     async def _start_task(self) -> int:
         with step("task start", lane="container"):
-            return await self.parts.containerd.tasks.start(self.id)
+            pid = await self.parts.containerd.tasks.start(self.id)
+        SANDBOX_RUNTIME_CREATE.observe(time.perf_counter() - self.creating, self.runtime.name)
+        return pid
 
     async def _complete_container(self) -> None:
         """Put the addresses into the pause container's record, where a returning plugin looks for them."""

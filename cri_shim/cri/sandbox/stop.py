@@ -19,6 +19,12 @@ from cri_shim.cri.sandbox.exit import watch_sandbox
 from cri_shim.cri.sandbox.files import shares_host_ipc
 from cri_shim.errors import NotFound
 from cri_shim.linux.mounts import is_mountpoint, unmount
+from cri_shim.observe.containerd_names import (
+    SANDBOX_DELETE_NETWORK,
+    SANDBOX_RUNTIME_STOP,
+    TEAR_DOWN_POD,
+    network_operation,
+)
 from cri_shim.state.overlap import settle
 from cri_shim.state.sandbox import SandboxState
 
@@ -57,7 +63,8 @@ async def _end_processes(parts: Parts, sandbox: Sandbox) -> None:
 async def _end_pause(parts: Parts, sandbox: Sandbox) -> None:
     if sandbox.status.state is SandboxState.UNKNOWN:  # nobody watches it
         watch_sandbox(parts, sandbox)
-    await kill_task(parts, sandbox.id, sandbox.id, sandbox.exited)
+    with SANDBOX_RUNTIME_STOP.success(sandbox.runtime.name):
+        await kill_task(parts, sandbox.id, sandbox.id, sandbox.exited)
 
 
 def _unmount(path: str) -> None:
@@ -68,5 +75,6 @@ def _unmount(path: str) -> None:
 async def _end_network(parts: Parts, sandbox: Sandbox) -> None:
     if not sandbox.metadata.netns_path or sandbox.detached:
         return
-    await remains.remove_network(parts, sandbox.metadata)
+    with network_operation(TEAR_DOWN_POD), SANDBOX_DELETE_NETWORK.success():
+        await remains.remove_network(parts, sandbox.metadata)
     sandbox.network_down = sandbox.detached = True
