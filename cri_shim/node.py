@@ -11,6 +11,7 @@ import os
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -27,6 +28,7 @@ from cri_shim.cri.image.pulls import Pulls
 from cri_shim.cri.image.registries import Registries
 from cri_shim.cri.image.usage import SnapshotUsage
 from cri_shim.cri.image_service import ImageService
+from cri_shim.cri.log_names import names
 from cri_shim.cri.parts import Parts
 from cri_shim.cri.recovery import recover
 from cri_shim.cri.remote_runtime import NodeRuntime
@@ -89,7 +91,7 @@ async def serve(settings: Settings, *, ready: Callable[[], None] | None = None) 
         async with (
             serving_metrics(settings.shim.metrics_address),
             _releasing_streams(parts),
-            Server(settings, [RuntimeService(parts, streaming), ImageService(parts)]) as server,
+            Server(settings, [RuntimeService(parts, streaming), ImageService(parts)], partial(names, parts)) as server,
         ):
             await _wait_for_containerd(parts)
             await _load(parts)

@@ -87,4 +87,4 @@ async def _end_shim(parts: Parts, task_id: str, sandbox_id: str) -> None:
             if container.running:
                 container.update_status(message=SHIM_KILLED)
         killed = await remains.end_shims(parts, sandbox_id)
-    log.error("shim killed: it did not answer", task=task_id, sandbox=sandbox_id, shims=killed)
+    log.error("shim killed: it did not answer", task=task_id, pod_sandbox_id=sandbox_id, shims=killed)

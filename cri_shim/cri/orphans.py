@@ -67,4 +67,4 @@ async def _sweep_snapshots(parts: Parts, sandbox_id: str, keep: set[str]) -> Non
                 log.info("removing a leftover snapshot", key=resource.id)
                 await remains.remove_snapshot(parts, match["snapshotter"], resource.id)
     except CriError as error:
-        log.info("the pod's lease can't be searched for leftovers", sandbox=sandbox_id, error=str(error))
+        log.info("the pod's lease can't be searched for leftovers", pod_sandbox_id=sandbox_id, error=str(error))

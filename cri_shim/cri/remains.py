@@ -50,16 +50,16 @@ async def end_lost(parts: Parts, container_id: str, runtime: RuntimeChoice) -> N
     Nobody else could any more: containerd clears away a pod's first task alone.
     """
     if killed := await to_thread.run_sync(kill_processes, container_id):
-        log.warning("processes of a lost container killed", container=container_id, processes=killed)
+        log.warning("processes of a lost container killed", container_id=container_id, processes=killed)
     program = oci_runtime(runtime, parts.containerd.namespace)
     if program is None or not await to_thread.run_sync(program.knows, container_id):
         return
     try:
         await program.delete(container_id)
     except (CriError, OSError) as error:
-        log.error("the runtime can't remove a lost container", container=container_id, error=str(error))
+        log.error("the runtime can't remove a lost container", container_id=container_id, error=str(error))
     else:
-        log.info("lost container removed by its runtime", container=container_id, runtime=program.binary)
+        log.info("lost container removed by its runtime", container_id=container_id, runtime=program.binary)
 
 
 async def remove_container(parts: Parts, container_id: str) -> None:

@@ -27,10 +27,13 @@ from cri_shim.server.levels import level_of
 from cri_shim.server.transport import check_size, receive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import TypeAlias
 
     from grpclib._typing import IServable
     from grpclib.server import Stream
+
+    Names: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, str]]
 
 log = structlog.get_logger(__name__)
 
@@ -84,10 +87,11 @@ class Limits:
 class Instrumented:
     """A service, each of its methods wrapped."""
 
-    def __init__(self, service: IServable, gate: Gate, limits: Limits) -> None:
+    def __init__(self, service: IServable, gate: Gate, limits: Limits, names: Names) -> None:
         self._service = service
         self._gate = gate
         self._limits = limits
+        self._names = names
 
     def __mapping__(self) -> dict[str, Handler]:
         """The service's method table, as grpclib's server asks for it."""
@@ -95,7 +99,8 @@ class Instrumented:
 
     def _wrapped(self, route: str, handler: Handler) -> Handler:
         method = getattr(self._service, attribute_of(_rpc_of(route)))
-        call = _Call(route, method, self._gate, self._limits, handler.cardinality is Cardinality.UNARY_STREAM)
+        streams = handler.cardinality is Cardinality.UNARY_STREAM
+        call = _Call(route, method, self._gate, self._limits, self._names, streams)
         return Handler(call.handle, handler.cardinality, handler.request_type, handler.reply_type)
 
 
@@ -130,13 +135,22 @@ def unimplemented(service: IServable) -> list[str]:
 class _Call:
     """The handler of one RPC."""
 
-    def __init__(self, route: str, method: Callable[[Any], Any], gate: Gate, limits: Limits, streams: bool) -> None:  # noqa: FBT001
+    def __init__(
+        self,
+        route: str,
+        method: Callable[[Any], Any],
+        gate: Gate,
+        limits: Limits,
+        names: Names,
+        streams: bool,  # noqa: FBT001
+    ) -> None:
         self._route = route
         self._rpc = _rpc_of(route)
         self._begins = f"{self._rpc} begins"
         self._method = method
         self._gate = gate
         self._limits = limits
+        self._names = names
         self._streams = streams
         self._log = level_of(self._rpc)
         self._metrics = RpcMetrics(self._rpc)
@@ -164,6 +178,7 @@ class _Call:
 
     async def _answer(self, stream: Stream[Any, Any], request: Any) -> None:
         fields = fields_of(request)
+        fields = {**self._names(fields), **fields}
         bind_contextvars(**fields)  # to this call and what it starts: each call is a task of its own
         call_is_about(fields)
         self._gate.check()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 from anyio import to_thread
@@ -14,7 +14,7 @@ from cri_shim.server.listener import Listener, open_listener
 from cri_shim.server.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from grpclib._typing import IServable
@@ -24,15 +24,25 @@ if TYPE_CHECKING:
 DRAIN_SECONDS = 10.0
 
 
+def _no_names(_: Mapping[str, Any]) -> Mapping[str, str]:
+    return {}
+
+
 class Server:
     """Listens from entering to leaving the context; lets calls through from `ready` on."""
 
-    def __init__(self, settings: Settings, services: Sequence[IServable]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        services: Sequence[IServable],
+        names: Callable[[Mapping[str, Any]], Mapping[str, str]] = _no_names,
+    ) -> None:
+        """`names` tells what the pod and the container are called whose ids a request has, for log lines and spans."""
         grpc = settings.containerd.grpc
         limits = Limits(grpc.max_recv_message_size, grpc.max_send_message_size)
         self._settings = settings
         self._gate = Gate()
-        self._services = [Instrumented(service, self._gate, limits) for service in services]
+        self._services = [Instrumented(service, self._gate, limits, names) for service in services]
         self._listener: Listener | None = None
         self._transport: Transport | None = None
         self._preparing: asyncio.Task[None] | None = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 import structlog
+from grpclib.client import Channel
 from grpclib.exceptions import GRPCError
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -17,8 +18,10 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from cri_shim import errors
 from cri_shim.api.runtime import v1 as cri
+from cri_shim.codec import CriCodec
 from cri_shim.observe.timeline import step
 from cri_shim.observe.tracing import set_tracer
+from cri_shim.server.serve import Server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -110,6 +113,45 @@ async def test_a_call_continues_the_trace_of_its_caller_and_its_steps_are_parts_
         "k8s.namespace.name": "shop",
         "k8s.pod.uid": "u1",
     }
+
+
+class Images(cri.ImageServiceBase):
+    """Pulls, and fails with all that it was told, as a registry's answer might."""
+
+    async def pull_image(self, message: cri.PullImageRequest) -> cri.PullImageResponse:
+        structlog.get_logger().debug("pulling", auth=message.auth, password=message.auth and message.auth.password)
+        return cri.PullImageResponse(image_ref="x")
+
+
+async def test_no_secret_of_a_pull_is_in_a_line_or_a_span(serving, log_as, spans):
+    stream = log_as("trace")
+    auth = cri.AuthConfig(
+        username="wanda", password="s3cret", auth="s3cret", identity_token="s3cret", registry_token="s3cret"
+    )
+    async with serving(Images()) as served:
+        await served.images.pull_image(cri.PullImageRequest(image=cri.ImageSpec(image="a:1"), auth=auth))
+    (call,) = spans.get_finished_spans()
+    assert call.attributes["image.ref"] == "a:1"
+    assert "PullImage begins" in stream.getvalue()
+    assert "s3cret" not in stream.getvalue() + call.to_json()
+
+
+async def test_a_call_with_an_id_alone_is_told_of_by_names(settings, log_as, spans):
+    stream = log_as("info")
+    names = {"pod": "web", "namespace": "shop", "uid": "u1", "container": "main"}
+    async with Server(settings, [Verbose()], lambda about: names if about.get("container_id") == "c" else {}) as server:
+        server.ready()
+        channel = Channel(path=settings.shim.address.removeprefix("unix://"), codec=CriCodec())
+        with refused():
+            await cri.RuntimeServiceStub(channel).start_container(cri.StartContainerRequest(container_id="c"))
+        channel.close()
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert {"StartContainer begins", "StartContainer"} <= {line["msg"] for line in lines}
+    assert all(
+        {**names, "container_id": "c"}.items() <= line.items() for line in lines if "StartContainer" in line["msg"]
+    )
+    (call,) = spans.get_finished_spans()
+    assert (call.attributes["sandbox.name"], call.attributes["container.name"]) == ("web", "main")
 
 
 async def test_what_a_client_asked_wrongly_is_no_error_of_the_span_and_a_bug_is(serving, spans):

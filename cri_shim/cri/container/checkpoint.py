@@ -115,7 +115,7 @@ async def _checkpoint(parts: Parts, container: Container, location: str, seconds
     finally:
         with anyio.move_on_after(CLEANUP_SECONDS, shield=True):
             await to_thread.run_sync(remove_tree, work)
-    log.info("container checkpointed", container=container.id, location=location)
+    log.info("container checkpointed", container_id=container.id, location=location)
 
 
 @asynccontextmanager

@@ -126,7 +126,7 @@ class ExecProcess:
         except NotFound:
             pass
         except CriError as error:
-            log.error("an exec is left", container=self.container.id, exec=self.id, error=str(error))
+            log.error("an exec is left", container_id=self.container.id, exec=self.id, error=str(error))
         finally:
             await self.io.close()
 

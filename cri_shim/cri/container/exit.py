@@ -13,6 +13,7 @@ from cri_shim.cri import remains
 from cri_shim.cri.container.checkpointed import checkpointed
 from cri_shim.cri.container.oom import was_oom_killed
 from cri_shim.cri.events import STOPPED, container_event
+from cri_shim.cri.log_names import about_container
 from cri_shim.errors import NotFound
 from cri_shim.state.container import REASON_OOM_KILLED, REASON_UNKNOWN
 
@@ -29,7 +30,8 @@ DRAIN_SECONDS = 10.0
 
 def watch_container(parts: Parts, container: Container) -> None:
     """Have the end of the container's task noticed."""
-    parts.exits.watch(container.id, partial(handle_container_exit, parts, container))
+    with about_container(parts, container):
+        parts.exits.watch(container.id, partial(handle_container_exit, parts, container))
 
 
 async def handle_container_exit(parts: Parts, container: Container, exit_: Exit) -> None:
@@ -48,7 +50,7 @@ async def handle_container_exit(parts: Parts, container: Container, exit_: Exit)
         with anyio.move_on_after(DRAIN_SECONDS) as scope:
             await container.io.drained()
         if scope.cancelled_caught:
-            log.warning("container's output is still open after its end", container=container.id)
+            log.warning("container's output is still open after its end", container_id=container.id)
     with suppress(NotFound):
         await parts.containerd.tasks.delete(container.id)
     await checkpointed(parts, container, **changes)
@@ -57,4 +59,4 @@ async def handle_container_exit(parts: Parts, container: Container, exit_: Exit)
         container.io = None
     container.exited.set()
     container_event(parts, container, STOPPED)
-    log.info("container ended", container=container.id, name=container.metadata.name, exit_code=exit_.status)
+    log.info("container ended", container_id=container.id, name=container.metadata.name, exit_code=exit_.status)

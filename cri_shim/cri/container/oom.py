@@ -35,7 +35,7 @@ async def was_oom_killed(parts: Parts, container: Container, exit_status: int) -
     try:
         metrics = await parts.containerd.tasks.metrics(f"id=={container.id}")
     except CriError as error:
-        log.info("memory events of an ended container can't be read", container=container.id, error=str(error))
+        log.info("memory events of an ended container can't be read", container_id=container.id, error=str(error))
         return False
     return any(oom_kills(metric) for metric in metrics)
 

@@ -56,7 +56,7 @@ async def recover_container(parts: Parts, record: ContainerRecord, task: task_pb
             task = await _thawed(parts, task)
         await _reconcile(parts, container, task)
     except (CriError, OSError) as error:
-        log.error("container of unknown state", container=container.id, error=str(error))
+        log.error("container of unknown state", container_id=container.id, error=str(error))
         container.update_status(unknown=True)
     parts.container_names.reserve(metadata.name, metadata.id)
     hold_again(parts, metadata.id, metadata.process_label)
@@ -77,7 +77,7 @@ async def _stored_status(parts: Parts, record: ContainerRecord) -> ContainerStat
     try:
         return await to_thread.run_sync(checkpoint.read, parts.paths.container_root(record.id))
     except DataLoss as error:
-        log.warning("container without a checkpoint", container=record.id, error=str(error))
+        log.warning("container without a checkpoint", container_id=record.id, error=str(error))
         return ContainerStatus(
             created_at=record.created_at.ToNanoseconds(),
             exit_code=UNKNOWN_EXIT_CODE,
@@ -91,7 +91,7 @@ async def _thawed(parts: Parts, task: task_pb2.Process) -> task_pb2.Process:
     work = os.path.join(parts.paths.container_root(task.id), DIRECTORY)
     if not await to_thread.run_sync(os.path.isdir, work):
         return task
-    log.warning("container of a cut-off checkpoint thawed", container=task.id)
+    log.warning("container of a cut-off checkpoint thawed", container_id=task.id)
     await parts.containerd.tasks.resume(task.id)
     await to_thread.run_sync(remove_tree, work)
     return await parts.containerd.tasks.get(task.id)

@@ -174,7 +174,7 @@ async def _record_failure(parts: Parts, container: Container, error: BaseExcepti
         )
         container.exited.set()
         container_event(parts, container, STOPPED)
-        log.info("container did not start", container=container.id, name=container.metadata.name, error=str(error))
+        log.info("container did not start", container_id=container.id, name=container.metadata.name, error=str(error))
 
 
 def _told(error: BaseException) -> str:

@@ -68,7 +68,7 @@ def stop_signal(container: Container) -> int:
     try:
         return number(container.metadata.stop_signal or DEFAULT)
     except InvalidArgument as error:
-        log.warning("using SIGTERM", container=container.id, because=str(error))
+        log.warning("using SIGTERM", container_id=container.id, because=str(error))
         return signal.SIGTERM
 
 

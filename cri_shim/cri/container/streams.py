@@ -48,7 +48,7 @@ async def follow_resizes(
             try:
                 await parts.containerd.tasks.resize_pty(container_id, exec_id, width=size.width, height=size.height)
             except CriError as error:  # it has just ended, or not begun: the session tells
-                log.info("terminal not resized", container=container_id, exec=exec_id, error=str(error))
+                log.info("terminal not resized", container_id=container_id, exec=exec_id, error=str(error))
 
 
 async def received(stdin: ByteReceiveStream) -> bytes:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from cri_shim.cri.events import STOPPED, sandbox_event
+from cri_shim.cri.log_names import about_sandbox
 from cri_shim.errors import NotFound
 from cri_shim.state.sandbox import SandboxState
 
@@ -22,7 +23,8 @@ log = structlog.get_logger(__name__)
 
 def watch_sandbox(parts: Parts, sandbox: Sandbox) -> None:
     """Have the end of the sandbox's task noticed."""
-    parts.exits.watch(sandbox.id, partial(handle_sandbox_exit, parts, sandbox))
+    with about_sandbox(sandbox):
+        parts.exits.watch(sandbox.id, partial(handle_sandbox_exit, parts, sandbox))
 
 
 async def handle_sandbox_exit(parts: Parts, sandbox: Sandbox, exit_: Exit) -> None:
@@ -32,4 +34,4 @@ async def handle_sandbox_exit(parts: Parts, sandbox: Sandbox, exit_: Exit) -> No
     sandbox.update_status(state=SandboxState.NOTREADY, pid=0, exited_at=exit_.at, exit_status=exit_.status)
     sandbox.exited.set()
     sandbox_event(parts, sandbox, STOPPED)
-    log.info("sandbox ended", sandbox=sandbox.id, pod=sandbox.metadata.name, exit_status=exit_.status)
+    log.info("sandbox ended", pod_sandbox_id=sandbox.id, name=sandbox.metadata.name, exit_status=exit_.status)

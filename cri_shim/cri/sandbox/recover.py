@@ -74,7 +74,7 @@ async def _add_sandbox(
     running = task is not None and task.status == task_pb2.RUNNING
     state = SandboxState.READY if running else SandboxState.NOTREADY
     if task is not None and task.status == task_pb2.UNKNOWN:
-        log.error("the pod's shim does not answer: shown as not ready, left running", sandbox=metadata.id)
+        log.error("the pod's shim does not answer: shown as not ready, left running", pod_sandbox_id=metadata.id)
         state = SandboxState.UNKNOWN
     elif task is not None and not running:
         await remains.remove_task(parts, metadata.id)
@@ -95,7 +95,7 @@ async def _add_sandbox(
 
 async def _undo_creation(parts: Parts, metadata: SandboxMetadata, runtime: RuntimeChoice) -> None:
     """Undo a RunPodSandbox that was cut off, in the order in which it would have undone itself."""
-    log.info("undoing a sandbox whose creation was cut off", sandbox=metadata.id, pod=metadata.name)
+    log.info("undoing a sandbox whose creation was cut off", pod_sandbox_id=metadata.id, name=metadata.name)
     try:
         await remains.remove_task(parts, metadata.id)
         await remains.end_shims(parts, metadata.id)
@@ -106,7 +106,7 @@ async def _undo_creation(parts: Parts, metadata: SandboxMetadata, runtime: Runti
         await remains.remove_lease(parts, metadata.id)
         await remains.remove_record(parts, metadata.id)
     except (CriError, OSError) as error:
-        log.error("not undone, shown as not ready", sandbox=metadata.id, error=str(error))
+        log.error("not undone, shown as not ready", pod_sandbox_id=metadata.id, error=str(error))
         with suppress(CriError):
             parts.sandbox_names.reserve(metadata.name, metadata.id)
         status = SandboxStatus(state=SandboxState.UNKNOWN, created_at=time.time_ns())
