@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import struct
+import sys
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -83,6 +84,14 @@ def serving(settings: Settings) -> Callable[..., AbstractAsyncContextManager[Ser
     return serve
 
 
+def forget_streams() -> None:
+    """Have the loggers of our modules look again where they write to: they do it once, for speed."""
+    for name, module in list(sys.modules.items()):
+        logger = getattr(module, "log", None) if name.startswith("cri_shim.") else None
+        if "bind" in getattr(logger, "__dict__", {}):
+            del logger.bind
+
+
 @pytest.fixture
 def log_as() -> Iterator[Callable[[str], io.StringIO]]:
     """The process's log from a level on, as JSON, for the length of the test."""
@@ -94,7 +103,9 @@ def log_as() -> Iterator[Callable[[str], io.StringIO]]:
         configure(least, "json", stream)
         return stream
 
+    forget_streams()
     yield log
+    forget_streams()
     root.handlers, root.level = handlers, level
     logging.captureWarnings(capture=False)
     structlog.reset_defaults()
