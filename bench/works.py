@@ -155,6 +155,11 @@ async def idle_with_pods(end: Endpoint, count: int, seconds: float) -> None:
     sandboxes = [await start_pod(end, SLEEP) for _ in range(count)]
     end.record(f"idle CPU with {count} pods, lists and stats", await _polled(end, seconds, stats_every=10))
     end.record(f"idle RSS with {count} pods", end.rss_mebibytes())
+    run, containers, pods = end.runtime, cri.ListContainerStatsRequest(), cri.ListPodSandboxStatsRequest()
+    for _ in range(10):
+        await anyio.sleep(1)  # what is asked for again at once is answered from memory, and that is not the point
+        await end.timed(f"ListContainerStats ({count})", lambda: run.list_container_stats(containers))
+        await end.timed(f"ListPodSandboxStats ({count})", lambda: run.list_pod_sandbox_stats(pods))
     for sandbox_id in sandboxes:
         await end.runtime.stop_pod_sandbox(cri.StopPodSandboxRequest(pod_sandbox_id=sandbox_id))
         await end.runtime.remove_pod_sandbox(cri.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id))

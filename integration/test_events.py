@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from anyio import to_thread
 
 from cri_shim.api.runtime import v1 as cri
 from integration.kubelet import eventually
@@ -143,29 +144,62 @@ async def test_no_event_is_lost_or_doubled_by_many_at_once_and_a_restart_of_cont
         assert len(ids) == 12
 
 
-async def test_sixty_lives_are_told_to_all_who_listen_each_event_once_and_in_order(kubelet: Kubelet) -> None:
-    """Each container is gone as soon as it has ended, as in a node full of jobs."""
+async def lives(kubelet: Kubelet, pod: Pod, count: int, name: str) -> list[str]:
+    """Containers that end at once and are removed as soon as they have, several at a time; their ids."""
     ids: list[str] = []
+    numbers = iter(range(count))
 
+    async def worker() -> None:
+        for number in numbers:
+            container = await kubelet.run(pod, kubelet.container_config(["true"], name=f"{name}-{number}"))
+            ids.append(container)
+            await kubelet.exited(container, 60)
+            await kubelet.remove(container)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(8):
+            tasks.start_soon(worker)
+    assert len(set(ids)) == count
+    return ids
+
+
+async def test_lives_are_told_to_all_who_listen_each_event_once_and_in_order(kubelet: Kubelet) -> None:
+    """Each container is gone as soon as it has ended, as in a node full of jobs."""
     async with listening(kubelet, 2) as listeners:
-        pod = await kubelet.run_pod()
-
-        async def lives(worker: int) -> None:
-            for number in range(10):
-                config = kubelet.container_config(["true"], name=f"short-{worker}-{number}")
-                container = await kubelet.run(pod, config)
-                ids.append(container)
-                await kubelet.exited(container)
-                await kubelet.remove(container)
-
-        async with anyio.create_task_group() as tasks:
-            for worker in range(6):
-                tasks.start_soon(lives, worker)
+        ids = await lives(kubelet, await kubelet.run_pod(), 60, "short")
         for listener in listeners:
             for container in ids:
                 await listener.until(container, DELETED)
                 assert listener.of(container) == life(container)
-    assert len(set(ids)) == 60
+
+
+@pytest.mark.shim_only  # containerd's own CRI restarts with it, and its subscribers are cut off
+@pytest.mark.timeout(600)
+async def test_of_five_hundred_lives_none_is_lost_or_doubled_though_containerd_restarts(
+    kubelet: Kubelet, running: RunningNode
+) -> None:
+    with anyio.fail_after(500):
+        async with listening(kubelet) as (listener,):
+            pod = await kubelet.run_pod()
+            ids = await lives(kubelet, pod, 240, "before")
+            dying = [
+                await kubelet.run(pod, kubelet.container_config(["sleep", "1"], name=f"dying-{number}"))
+                for number in range(20)
+            ]
+            await to_thread.run_sync(running.containerd.daemon.restart)  # they end meanwhile
+            for container in dying:
+                await kubelet.exited(container, 60)
+                await kubelet.remove(container)
+            ids += dying + await lives(kubelet, pod, 240, "after")
+            for container in ids:
+                await listener.until(container, DELETED)
+        assert len(set(ids)) == 500
+        told: dict[str, list[tuple[str, Kind]]] = {}
+        for event in listener.seen:
+            told.setdefault(event.container_id, []).append((event.container_id, event.container_event_type))
+        assert all(told[container] == life(container) for container in ids)
+        times = [event.created_at for event in listener.seen]
+        assert times == sorted(times)
 
 
 @pytest.mark.shim_only  # containerd's plugin tells only of containers that have run

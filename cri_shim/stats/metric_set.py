@@ -157,8 +157,9 @@ def _memory(sample: Sample, details: Details) -> Iterator[Value]:
     yield "container_memory_working_set_bytes", memory.working_set, ()
     yield "container_memory_total_active_file_bytes", details.active_file, ()
     yield "container_memory_total_inactive_file_bytes", memory.inactive_file, ()
-    yield "container_memory_failures_total", memory.page_faults, ("pgfault", "container")
-    yield "container_memory_failures_total", memory.major_page_faults, ("pgmajfault", "container")
+    for scope in ("container", "hierarchy"):  # what is below a container's cgroup is the container's
+        yield "container_memory_failures_total", memory.page_faults, ("pgfault", scope)
+        yield "container_memory_failures_total", memory.major_page_faults, ("pgmajfault", scope)
     yield "container_oom_events_total", details.oom_kills, ()
     for pages in details.hugepages:
         yield "container_hugetlb_usage_bytes", pages.usage, (pages.size,)

@@ -17,31 +17,70 @@ DESCRIBED = {descriptor.name: descriptor for descriptor in DESCRIPTORS}
 INTERFACE = Interface("eth0", Traffic(1, 2, 3, 4), Traffic(5, 6, 7, 8))
 RESOURCES = cri.LinuxContainerResources(cpu_quota=5, cpu_shares=6, memory_limit_in_bytes=7, unified={"memory.min": "8"})
 
-# Names as cAdvisor gives them, those that the kubelet serves; what it leaves out by default is left out here, too.
-CADVISOR = set(
-    """
-    container_blkio_device_usage_total container_cpu_cfs_periods_total container_cpu_cfs_throttled_periods_total
-    container_cpu_cfs_throttled_seconds_total container_cpu_system_seconds_total container_cpu_usage_seconds_total
-    container_cpu_user_seconds_total container_file_descriptors container_fs_inodes_free container_fs_inodes_total
-    container_fs_limit_bytes container_fs_reads_bytes_total container_fs_reads_total container_fs_usage_bytes
-    container_fs_writes_bytes_total container_fs_writes_total container_last_seen container_memory_cache
-    container_memory_failcnt container_memory_failures_total container_memory_kernel_usage
-    container_memory_mapped_file container_memory_max_usage_bytes container_memory_rss container_memory_swap
-    container_memory_usage_bytes container_memory_working_set_bytes container_memory_total_active_file_bytes
-    container_memory_total_inactive_file_bytes container_network_receive_bytes_total
-    container_network_receive_errors_total container_network_receive_packets_dropped_total
-    container_network_receive_packets_total container_network_transmit_bytes_total
-    container_network_transmit_errors_total container_network_transmit_packets_dropped_total
-    container_network_transmit_packets_total container_oom_events_total container_processes container_sockets
-    container_spec_cpu_period container_spec_cpu_quota container_spec_cpu_shares container_spec_memory_limit_bytes
-    container_spec_memory_reservation_limit_bytes container_spec_memory_swap_limit_bytes
-    container_start_time_seconds container_threads container_threads_max container_ulimits_soft
-    container_hugetlb_usage_bytes container_hugetlb_max_usage_bytes
-    container_pressure_cpu_stalled_seconds_total container_pressure_cpu_waiting_seconds_total
-    container_pressure_io_stalled_seconds_total container_pressure_io_waiting_seconds_total
-    container_pressure_memory_stalled_seconds_total container_pressure_memory_waiting_seconds_total
-    """.split()  # noqa: SIM905  (a list of 58 names)
-)
+# Names, types and labels (beyond the base ones) as cAdvisor has them, those that the kubelet serves; what it leaves out
+# by default is left out here, too. COUNTER is c, GAUGE g.
+TABLE = """
+container_blkio_device_usage_total                   c device major minor operation
+container_cpu_cfs_periods_total                      c
+container_cpu_cfs_throttled_periods_total            c
+container_cpu_cfs_throttled_seconds_total            c
+container_cpu_system_seconds_total                   c
+container_cpu_usage_seconds_total                    c cpu
+container_cpu_user_seconds_total                     c
+container_file_descriptors                           g
+container_fs_inodes_free                             g device
+container_fs_inodes_total                            g device
+container_fs_limit_bytes                             g device
+container_fs_reads_bytes_total                       c device
+container_fs_reads_total                             c device
+container_fs_usage_bytes                             g device
+container_fs_writes_bytes_total                      c device
+container_fs_writes_total                            c device
+container_hugetlb_max_usage_bytes                    g pagesize
+container_hugetlb_usage_bytes                        g pagesize
+container_last_seen                                  g
+container_memory_cache                               g
+container_memory_failcnt                             c
+container_memory_failures_total                      c failure_type scope
+container_memory_kernel_usage                        g
+container_memory_mapped_file                         g
+container_memory_max_usage_bytes                     g
+container_memory_rss                                 g
+container_memory_swap                                g
+container_memory_total_active_file_bytes             g
+container_memory_total_inactive_file_bytes           g
+container_memory_usage_bytes                         g
+container_memory_working_set_bytes                   g
+container_network_receive_bytes_total                c interface
+container_network_receive_errors_total               c interface
+container_network_receive_packets_dropped_total      c interface
+container_network_receive_packets_total              c interface
+container_network_transmit_bytes_total               c interface
+container_network_transmit_errors_total              c interface
+container_network_transmit_packets_dropped_total     c interface
+container_network_transmit_packets_total             c interface
+container_oom_events_total                           c
+container_pressure_cpu_stalled_seconds_total         c
+container_pressure_cpu_waiting_seconds_total         c
+container_pressure_io_stalled_seconds_total          c
+container_pressure_io_waiting_seconds_total          c
+container_pressure_memory_stalled_seconds_total      c
+container_pressure_memory_waiting_seconds_total      c
+container_processes                                  g
+container_sockets                                    g
+container_spec_cpu_period                            g
+container_spec_cpu_quota                             g
+container_spec_cpu_shares                            g
+container_spec_memory_limit_bytes                    g
+container_spec_memory_reservation_limit_bytes        g
+container_spec_memory_swap_limit_bytes               g
+container_start_time_seconds                         g
+container_threads                                    g
+container_threads_max                                g
+container_ulimits_soft                               g ulimit
+"""
+EXPECTED = {line.split()[0]: tuple(line.split()[1:]) for line in TABLE.splitlines() if line}
+CADVISOR = set(EXPECTED)
 
 
 def everything(group):
@@ -71,10 +110,30 @@ def test_the_names_are_cadvisors_and_each_has_a_help():
     assert all(descriptor.help for descriptor in DESCRIPTORS)
 
 
-def test_what_counts_is_a_counter():
-    counting = {name for name, descriptor in DESCRIBED.items() if descriptor.type == metric_set.COUNTER}
-    totals = {name for name in CADVISOR if name.endswith("_total")} - {"container_fs_inodes_total"}
-    assert counting == {*totals, "container_memory_failcnt"}
+def test_each_has_the_type_and_the_labels_of_cadvisors():
+    letters = {metric_set.COUNTER: "c", metric_set.GAUGE: "g"}
+    assert {name: (letters[one.type], *one.keys) for name, one in DESCRIBED.items()} == EXPECTED
+    assert metric_set.BASE_KEYS == ("pod", "namespace", "container", "id", "image")
+
+
+def test_labels_have_the_values_of_cadvisors(values):
+    told = {}
+    for name, _, labels in values:
+        for key, value in zip(DESCRIBED[name].keys, labels, strict=True):
+            told.setdefault(key, set()).add(value)
+    assert told == {
+        "cpu": {"total"},
+        "device": {"/", "8:0"},
+        "failure_type": {"pgfault", "pgmajfault"},
+        "interface": {"eth0"},
+        "major": {"8"},
+        "minor": {"0"},
+        "operation": told["operation"],
+        "pagesize": {"2MB"},
+        "scope": {"container", "hierarchy"},
+        "ulimit": {"max_open_files"},
+    }
+    assert {"Read", "Write"} <= told["operation"] <= {"Read", "Write", "Sync"}
 
 
 def test_every_metric_is_there_with_as_many_labels_as_are_described(values):
