@@ -12,10 +12,12 @@ import pytest
 from grpclib.client import Channel
 
 from cri_shim.api.runtime import v1 as cri
+from integration.harness import this_machine
 from integration.harness.assembly import RunningNode, prepare, running_node
-from integration.harness.containerd import PAUSE, Containerd
+from integration.harness.containerd import PAUSE, Changes, Containerd
 from integration.harness.errors import HarnessError
 from integration.harness.leaks import Baseline
+from integration.harness.patience import patience
 from integration.harness.traces import Tracer
 from integration.kubelet import BUSYBOX, Kubelet
 from integration.streaming_client import connect
@@ -38,6 +40,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    usual = config.getoption("timeout", None)
+    for item in items:
+        marker = item.get_closest_marker("timeout")
+        if limit := marker.args[0] if marker else usual:
+            item.add_marker(pytest.mark.timeout(patience(limit)), append=False)
     if config.getoption("--endpoint") == CONTAINERD:
         skip = pytest.mark.skip(reason="not a promise of containerd's own CRI")
         for item in items:
@@ -71,7 +78,8 @@ def endpoint(request: pytest.FixtureRequest) -> str:
 def running(endpoint: str) -> Iterator[RunningNode]:
     """The session's node, with the endpoint that is tested."""
     try:
-        with running_node(shim=endpoint == SHIM, peer=endpoint == CONTAINERD) as node:
+        changes = Changes(systemd_cgroup=this_machine.wanted())
+        with running_node(shim=endpoint == SHIM, peer=endpoint == CONTAINERD, changes=changes) as node:
             yield node
     except HarnessError as error:
         pytest.exit(f"no node for the integration tests: {error}", returncode=2)
@@ -137,7 +145,8 @@ async def kubelet(
     nothing_left: None,  # noqa: ARG001
 ) -> AsyncIterator[Kubelet]:
     """A client that works as the kubelet does; what it has made is removed, and then nothing may be left."""
-    client = Kubelet(runtime, images, str(running.node.root))
+    parent = "/kubepods.slice/kubepods-besteffort.slice" if this_machine.wanted() else ""
+    client = Kubelet(runtime, images, str(running.node.root), cgroup_parent=parent)
     yield client
     await client.remove_all()
 

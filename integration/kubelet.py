@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 
 from cri_shim.api.runtime import v1 as cri
+from integration.harness.patience import patience
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 BUSYBOX = "registry.k8s.io/e2e-test-images/busybox:1.29-4"
 SLEEP = ("sleep", "100000")
+_EXEC = int(patience(10))  # seconds
 _numbers = itertools.count(1)
 
 M = TypeVar("M", bound="betterproto2.Message")
@@ -37,12 +39,16 @@ class Pod:
 
 @dataclass(eq=False)
 class Kubelet:
-    """The client; `log_root` is a directory of the node's, `node_root` where the node's files are seen from here."""
+    """The client; `log_root` is a directory of the node's, `node_root` where the node's files are seen from here.
+
+    Pods whose config names no cgroup go below `cgroup_parent`.
+    """
 
     runtime: cri.RuntimeServiceStub
     images: cri.ImageServiceStub
     node_root: str
     log_root: str = "/var/log/pods"
+    cgroup_parent: str = ""
     pods: list[Pod] = field(default_factory=list)
 
     # ── pods ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -59,16 +65,17 @@ class Kubelet:
         """A config as the kubelet fills one; every call's is another pod's."""
         name = f"{name}-{next(_numbers)}"
         mode = cri.NamespaceMode.NODE if host_network else cri.NamespaceMode.POD
+        linux = linux or cri.LinuxPodSandboxConfig(
+            security_context=cri.LinuxSandboxSecurityContext(namespace_options=cri.NamespaceOption(network=mode))
+        )
+        linux.cgroup_parent = linux.cgroup_parent or self.cgroup_parent
         return cri.PodSandboxConfig(
             metadata=cri.PodSandboxMetadata(name=name, uid=f"uid-{name}", namespace="default", attempt=attempt),
             hostname="" if host_network else name,  # the kubelet leaves it out where the pod has no name of its own
             log_directory=f"{self.log_root}/default_{name}_uid-{name}",
             labels={"io.kubernetes.pod.name": name, **(labels or {})},
             annotations={"kubernetes.io/config.source": "api"},
-            linux=linux
-            or cri.LinuxPodSandboxConfig(
-                security_context=cri.LinuxSandboxSecurityContext(namespace_options=cri.NamespaceOption(network=mode))
-            ),
+            linux=linux,
         )
 
     async def run_pod(self, config: cri.PodSandboxConfig | None = None, *, handler: str = "") -> Pod:
@@ -152,7 +159,7 @@ class Kubelet:
     async def list_containers(self, wanted: cri.ContainerFilter | None = None) -> list[cri.Container]:
         return (await self.runtime.list_containers(cri.ListContainersRequest(filter=wanted))).containers
 
-    async def exec(self, container_id: str, *command: str, timeout: int = 10) -> cri.ExecSyncResponse:
+    async def exec(self, container_id: str, *command: str, timeout: int = _EXEC) -> cri.ExecSyncResponse:
         request = cri.ExecSyncRequest(container_id=container_id, cmd=list(command), timeout=timeout)
         return await self.runtime.exec_sync(request)
 
@@ -193,7 +200,7 @@ T = TypeVar("T")
 
 async def eventually(probe: Callable[[], Awaitable[T | None]], seconds: float = 10) -> T:
     """The first result of `probe` that is not None; fails after `seconds`."""
-    with anyio.fail_after(seconds):
+    with anyio.fail_after(patience(seconds)):
         while (result := await probe()) is None:  # noqa: ASYNC110  (nothing tells us)
-            await anyio.sleep(0.02)
+            await anyio.sleep(patience(0.02))
         return result

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from integration.harness import rootfs
+from integration.harness import rootfs, this_machine
 from integration.harness.containerd import MAIN, NO_CHANGES, PEER, Changes, Containerd, write_network
 from integration.harness.errors import HarnessError
 from integration.harness.faults import SOCKET as FAULTS
@@ -78,7 +78,7 @@ def running_node(
     if faults:
         shim_arguments = (*shim_arguments, "--containerd-address", FAULTS)
     shown = (*binds, *(() if wheel else source_binds()))
-    with Node.start(NodePlan(layers=prepare(wheel), binds=shown)) as node:
+    with Node.start(NodePlan(layers=prepare(wheel), binds=shown), whole=this_machine.wanted()) as node:
         write_network(node)
         running = RunningNode(
             node=node,

@@ -80,13 +80,15 @@ PEER: Final = Place(
 class Changes:
     """What is otherwise than usual in the configuration of everybody.
 
-    `settings` are of the CRI's runtime table, `images` of its images table; `more` is TOML that is added to it all.
+    `systemd_cgroup` is for both handlers. `settings` are of the CRI's runtime table, `images` of its images table;
+    `more` is TOML that is added to it all.
     """
 
     default_handler: str = "runc"
     settings: Mapping[str, object] = field(default_factory=dict)
     images: Mapping[str, object] = field(default_factory=dict)
     more: str = ""
+    systemd_cgroup: bool = False
 
 
 NO_CHANGES: Final = Changes()
@@ -125,6 +127,7 @@ def config(place: Place, changes: Changes = NO_CHANGES) -> str:
     # Without CAP_SYS_RESOURCE no score below one's own can be set, and a sandbox's is -998.
     restrict = {"restrict_oom_score_adj": "CAP_SYS_RESOURCE" not in capabilities.effective()}
     runtime = _table({**restrict, **changes.settings})
+    systemd = "true" if changes.systemd_cgroup else "false"
     images = _table({"stats_collect_period": 1, **changes.images})
     return f"""version = 3
 root = '{place.root}'
@@ -146,12 +149,12 @@ state = '{place.state}'
     [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
       runtime_type = 'io.containerd.runc.v2'
       [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
-        SystemdCgroup = false
+        SystemdCgroup = {systemd}
     [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.crun]
       runtime_type = 'io.containerd.runc.v2'
       [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.crun.options]
         BinaryName = '/usr/bin/crun'
-        SystemdCgroup = false
+        SystemdCgroup = {systemd}
   [plugins.'io.containerd.cri.v1.runtime'.cni]
     bin_dirs = ['/opt/cni/bin']
     conf_dir = '{CNI_CONF_DIR}'

@@ -18,11 +18,12 @@ from integration.harness import cache, host
 from integration.harness.enclosure import groups
 from integration.harness.enclosure.plan import Plan, dumps, loads
 from integration.harness.errors import HarnessError
+from integration.harness.patience import patience
 
 PROJECT: Final = Path(__file__).resolve().parents[2]
 _MODULE: Final = "integration.harness.enclosure"
 _PLAN: Final = "plan.json"
-_END: Final = 20.0  # seconds to see everything gone
+_END: Final = patience(20.0)  # seconds to see everything gone
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def require_node() -> None:
 
 def require_programs(*names: str) -> None:
     """Raise `HarnessError` with the packages that hold those of the programs `names` that are missing."""
-    packages = {"mmdebstrap": "mmdebstrap", "gcc": "gcc libc6-dev", "nsenter": "util-linux"}
+    packages = {"mmdebstrap": "mmdebstrap", "gcc": "gcc libc6-dev", "nsenter": "util-linux", "mke2fs": "e2fsprogs"}
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     missing = [name for name in names if not shutil.which(name, path=path)]
     if missing:

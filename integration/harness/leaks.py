@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from integration.harness.patience import patience
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from integration.harness.traces import Tracer, Traces
 
-_PATIENCE: Final = 5.0  # seconds that what goes away by itself may take: garbage collection, reaping
-_POLL: Final = 0.05
+_PATIENCE: Final = patience(5.0)  # seconds that what goes away by itself may take: garbage collection, reaping
+_POLL: Final = patience(0.05)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ from integration.harness.enclosure.plan import Bind, Plan
 from integration.harness.errors import HarnessError
 from integration.harness.guardian import Guardian, scratch_directory
 from integration.harness.inside import resolve
+from integration.harness.patience import patience
+from integration.harness.this_machine import ThisMachine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -91,13 +93,13 @@ class NodeProcess(subprocess.Popen[bytes]):
 class Node:
     """A running node. Close it, or use it as a context manager; it also ends when this process does."""
 
-    def __init__(self, guardian: Guardian) -> None:
+    def __init__(self, guardian: Guardian | ThisMachine) -> None:
         self._guardian = guardian
         self._started: list[NodeProcess] = []
 
     @classmethod
-    def start(cls, plan: NodePlan) -> Self:
-        """Start a node; raises `HarnessError` when the machine doesn't let us."""
+    def start(cls, plan: NodePlan, *, whole: bool = False) -> Self:
+        """Start a node; raises `HarnessError` when the machine doesn't let us. With `whole`, this machine is it."""
         host.require_node()
         name = f"node-{secrets.token_hex(4)}"
         scratch = scratch_directory(name)
@@ -111,7 +113,7 @@ class Node:
             disks=plan.disks,
             own_network=plan.own_network,
         )
-        return cls(Guardian.start(complete))
+        return cls(ThisMachine.start(complete) if whole else Guardian.start(complete))
 
     @property
     def name(self) -> str:
@@ -196,7 +198,7 @@ class Node:
         stdin = subprocess.DEVNULL if input is None else subprocess.PIPE
         process = self.popen(argv, env=env, cwd=cwd, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
-            out, err = process.communicate(input, timeout)
+            out, err = process.communicate(input, patience(timeout))
         except BaseException:
             process.kill()
             process.communicate()
@@ -212,7 +214,7 @@ class Node:
 
     def connect(self, port: int, address: str = "127.0.0.1", timeout: float = 10) -> socket.socket:
         """A TCP connection that starts in the node's network, usable from here."""
-        return self._in_network(lambda: socket.create_connection((address, port), timeout))
+        return self._in_network(lambda: socket.create_connection((address, port), patience(timeout)))
 
     def listen(self, port: int, address: str = "127.0.0.1") -> socket.socket:
         """A TCP socket that listens in the node's network, usable from here."""

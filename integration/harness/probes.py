@@ -12,11 +12,12 @@ from grpclib.client import Channel
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
 from cri_shim.api.runtime import v1 as cri
+from integration.harness.patience import patience
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_PATIENCE: Final = 5.0
+_PATIENCE: Final = patience(5.0)
 
 
 def connects(path: Path) -> bool:

@@ -36,6 +36,7 @@ _ID: Final = re.compile(r"[0-9a-f]{64}")
 _LASTING_INTERFACES: Final = ("lo", "cni0")
 _DAEMONS: Final = ("containerd", "docker-registry")
 _SHIM: Final = "-m cri_shim"
+_KERNEL_THREAD: Final = "\nKthread:\t1\n"  # proc_pid_status(5); there are none in a pid namespace
 
 Traces = dict[str, frozenset[str]]
 
@@ -163,12 +164,14 @@ def _fifos(top: Path) -> Iterable[str]:
 
 
 def _processes(proc: Path) -> frozenset[str]:
-    """All but the first process and the daemons that the harness starts, as `pid command line`."""
+    """All but the first process, the kernel's and the daemons that the harness starts, as `pid command line`."""
     found = set()
     for name in os.listdir(proc):
         if not name.isdigit() or name == "1":
             continue
         try:
+            if _KERNEL_THREAD in (proc / name / "status").read_text(errors="replace"):
+                continue
             words = (proc / name / "cmdline").read_bytes().decode(errors="replace").split("\0")
         except (FileNotFoundError, ProcessLookupError):
             continue

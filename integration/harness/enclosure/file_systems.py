@@ -54,7 +54,7 @@ def enter(plan: Plan) -> None:
         os.mkdir(disk)
         _mount(disk, root + target, "", syscalls.MS_BIND, "")
     for bind in plan.binds:
-        _bind(root, bind)
+        show(root, bind)
     _pivot(root)
 
 
@@ -96,7 +96,7 @@ def _device(host: str, path: str, number: int) -> None:
         os.chmod(path, 0o666)
     except PermissionError:
         if os.path.exists(host):
-            _bind("", Bind(host, path, readonly=False))
+            show("", Bind(host, path, readonly=False))
 
 
 def _cgroups(plan: Plan, root: str) -> None:
@@ -120,7 +120,8 @@ def _mount(source: str, target: str, fstype: str, flags: int, data: str) -> None
     syscalls.mount(source, target, fstype, flags, data)
 
 
-def _bind(root: str, bind: Bind) -> None:
+def show(root: str, bind: Bind) -> None:
+    """Mount a file or directory of the host's at its place below `root`, which is made if need be."""
     target = root + bind.target
     if os.path.isdir(bind.source):
         os.makedirs(target, exist_ok=True)

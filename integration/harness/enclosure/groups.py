@@ -12,13 +12,15 @@ import os
 import time
 from typing import TYPE_CHECKING, Final
 
+from integration.harness.patience import patience
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from integration.harness.enclosure.plan import Hierarchy, Plan
 
 LEAF: Final = "init"
-_PATIENCE: Final = 5.0  # seconds that the kernel may take to let go of the last process
+_PATIENCE: Final = patience(5.0)  # seconds that the kernel may take to let go of the last process
 
 
 def make(plan: Plan) -> list[str]:
@@ -66,13 +68,31 @@ def _lend(own: str) -> list[str]:
     return [controller for controller in sorted(wanted) if _hand_on(own, controller)]
 
 
+def make_leaf(root: str) -> str:
+    """Make a group for a node's processes in v2's root, where other processes may be; returns it."""
+    leaf = os.path.join(root, LEAF)
+    os.mkdir(leaf)
+    _hand_on_all(root)
+    return leaf
+
+
+def remove_leaf(leaf: str) -> None:
+    """Kill what is in a group of v2, and remove it. Raises `OSError` when it stays busy."""
+    _write(f"{leaf}/cgroup.kill", "1")
+    _remove(leaf)
+
+
 def _settle_unified(top: str) -> str:
     leaf = os.path.join(top, LEAF)
     os.mkdir(leaf)
     _write(f"{leaf}/cgroup.procs", "0")
-    for controller in sorted(_words(f"{top}/cgroup.controllers")):
-        _hand_on(top, controller)
+    _hand_on_all(top)
     return leaf
+
+
+def _hand_on_all(group: str) -> None:
+    for controller in sorted(_words(f"{group}/cgroup.controllers")):
+        _hand_on(group, controller)
 
 
 def _hand_on(group: str, controller: str) -> bool:
