@@ -44,7 +44,7 @@ FILES = {
     "memory": "memory/memory.limit_in_bytes memory.max",
     "cpus": "cpuset/cpuset.cpus cpuset.cpus",
 }
-WEIGHTS = {512: "20", 1024: "39"}  # of version 2, as runc converts shares
+WEIGHTS = {512: ("20", "59"), 1024: ("39", "100")}  # of version 2, as older and newer runtimes convert shares
 
 
 async def limits(kubelet: Kubelet, container: str) -> dict[str, str]:
@@ -59,7 +59,8 @@ async def limits(kubelet: Kubelet, container: str) -> dict[str, str]:
 
 def as_told(wanted: Resources, found: dict[str, str]) -> dict[str, str]:
     """What `limits` should find: shares are another number in version 2."""
-    shares = str(wanted.cpu_shares) if found["shares"] == str(wanted.cpu_shares) else WEIGHTS[wanted.cpu_shares]
+    known = (str(wanted.cpu_shares), *WEIGHTS[wanted.cpu_shares])
+    shares = found["shares"] if found["shares"] in known else known[0]
     return {
         "quota": str(wanted.cpu_quota),
         "shares": shares,
