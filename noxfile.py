@@ -101,3 +101,12 @@ def critest(session: nox.Session) -> None:
         session.skip("no critest: put it on PATH, or name it in $CRITEST")
     install(session, *PROJECT)
     session.run("python", "-m", "integration.critest", binary, *session.posargs)
+
+
+@nox.session
+def guest(session: nox.Session) -> None:
+    """A machine of its own in qemu, for what hangs on cgroup v2, AppArmor and systemd; `-- --list` names the steps."""
+    if not shutil.which("qemu-system-x86_64"):
+        session.skip("no qemu-system-x86_64: sudo apt-get install qemu-system-x86")
+    install(session, *PROJECT)
+    session.run("python", "-m", "integration.guest", *session.posargs)

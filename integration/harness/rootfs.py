@@ -22,7 +22,7 @@ from integration.harness.guardian import PROJECT
 from integration.harness.node import Bind, Node, NodePlan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 SUITE: Final = "forky"
@@ -72,11 +72,28 @@ def debian() -> Path:
     return cache.tree("debian", [SUITE, PACKAGES, _APT_OPTIONS, _DPKG_OPTIONS, _HOOKS], _build_debian)
 
 
+def machine(packages: Sequence[str], essential_hooks: Sequence[str], hooks: Sequence[str]) -> Path:
+    """A Debian with what nodes have and with more `packages`; the hooks are mmdebstrap's.
+
+    The essential ones run when packages without which there is no Debian are there, and the wanted ones are not yet.
+    """
+    wanted = (*PACKAGES, *packages)
+    last = (*_HOOKS, *hooks)
+    recipe = [SUITE, wanted, _APT_OPTIONS, _DPKG_OPTIONS, essential_hooks, last]
+    return cache.tree("machine", recipe, lambda directory: _mmdebstrap(directory, wanted, last, essential_hooks))
+
+
 def python() -> tuple[Path, ...]:
     """The layers, topmost first, of Debian with the dependencies in pyproject.toml, in the environment `PYTHON`."""
     below = debian()
     wanted = dependencies()
     return cache.tree("python", [below.name, wanted], lambda directory: _build_python(directory, below, wanted)), below
+
+
+def testing(below: Path) -> Path:
+    """A layer on `below`, a Debian of ours, whose environment `PYTHON` has what the tests need as well."""
+    wanted = [*dependencies(), *dependencies("test")]
+    return cache.tree("testing", [below.name, wanted], lambda directory: _build_python(directory, below, wanted))
 
 
 def with_wheel(wheel: Path) -> tuple[Path, ...]:
@@ -94,10 +111,11 @@ def with_wheel(wheel: Path) -> tuple[Path, ...]:
     return cache.tree("wheel", [[layer.name for layer in below], cache.digest(wheel)], build), *below
 
 
-def dependencies() -> list[str]:
-    """The project's run-time dependencies, as pyproject.toml has them."""
+def dependencies(group: str = "") -> list[str]:
+    """The project's run-time dependencies, or those of a dependency `group`, as pyproject.toml has them."""
     with open(PROJECT / "pyproject.toml", "rb") as file:
-        found = tomllib.load(file)["project"]["dependencies"]
+        content = tomllib.load(file)
+    found = content["dependency-groups"][group] if group else content["project"]["dependencies"]
     return [str(requirement) for requirement in found]
 
 
@@ -119,6 +137,12 @@ def require_containerd(version: str) -> None:
 
 
 def _build_debian(directory: Path) -> None:
+    _mmdebstrap(directory, PACKAGES, _HOOKS)
+
+
+def _mmdebstrap(
+    directory: Path, packages: Sequence[str], hooks: Sequence[str], essential_hooks: Sequence[str] = ()
+) -> None:
     host.require_node()
     host.require_programs("mmdebstrap")
     host.require_disk(directory)
@@ -128,10 +152,11 @@ def _build_debian(directory: Path) -> None:
         "--variant=minbase",
         "--mode=root",
         "--format=directory",
-        f"--include={','.join(PACKAGES)}",
+        f"--include={','.join(packages)}",
         *(f"--aptopt={option}" for option in (*_APT_OPTIONS, *_apt_passed_on())),
         *(f"--dpkgopt={option}" for option in _DPKG_OPTIONS),
-        *(f"--customize-hook={hook}" for hook in _HOOKS),
+        *(f"--essential-hook={hook}" for hook in essential_hooks),
+        *(f"--customize-hook={hook}" for hook in hooks),
         SUITE,
         str(directory),
         *([mirror] if mirror else []),

@@ -1,0 +1,97 @@
+"""What is run in the guest, a step after the other, and what comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from integration.harness.patience import SLOWNESS
+from integration.harness.rootfs import PYTHON
+from integration.harness.this_machine import SWITCH, VALUE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+SOURCE: Final = "/usr/src/cri-shim"  # the project, in the guest
+STEPS: Final = "steps.json"
+RESULTS: Final = "/var/lib/cri-shim-guest"
+OUTCOMES: Final = "outcomes.json"
+
+
+# As the kernel's command line has it: what doesn't need quotes.
+COMMAND: Final = f"/usr/bin/env PYTHONPATH={SOURCE} {PYTHON}/bin/python -m integration.guest.inside"
+_SLOWNESS: Final = 10
+_LONGEST: Final = 900.0  # seconds
+_DIFFERENTIAL: Final = "resources or security"
+_PYTEST: Final = (
+    f"{PYTHON}/bin/python",
+    "-m",
+    "pytest",
+    "-p",
+    "no:cacheprovider",
+    "--timeout",
+    "60",
+    "--durations",
+    "10",
+)
+# What hangs on version 2 of cgroups; of modules that don't as a whole, by name.
+_CGROUPS: Final = (
+    "integration/test_cgroup_v2.py",
+    "integration/test_resources.py",
+    "integration/test_stats.py::test_each_load_moves_what_it_should_and_nothing_else",
+    "integration/test_effects.py::test_capabilities_are_the_defaults_with_what_is_added_and_without_what_is_dropped",
+    "integration/test_effects.py::test_a_privileged_container_may_all_that_the_node_may",
+    "integration/test_exec_sync.py::test_past_its_timeout_a_command_is_killed_with_all_that_it_started",
+    "integration/test_lifecycle.py::test_exit_codes_reasons_and_times",
+    "integration/test_lifecycle.py::test_a_paused_container_is_thawed_and_stopped",
+)
+# What hangs on the machine being the node: systemd, AppArmor.
+_MACHINE: Final = (
+    "integration/test_apparmor.py",
+    "integration/test_systemd_cgroups.py",
+    "integration/test_cgroup_v2.py",
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command, with additions to its environment and the `seconds` that it may take."""
+
+    name: str
+    command: tuple[str, ...]
+    seconds: float
+    environment: Mapping[str, str]
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Self:
+        return cls(**fields | {"command": tuple(fields["command"])})
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a step ended: its exit status, and the seconds that it took."""
+
+    name: str
+    status: int
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def steps(*, slow: bool) -> Iterator[Step]:
+    """All of them; on a `slow` machine, whose processor is software, they may take longer."""
+    stretched = {SLOWNESS: str(_SLOWNESS)} if slow else {}
+    for endpoint in ("shim", "containerd"):
+        yield _tests(f"cgroups-{endpoint}", _CGROUPS, stretched, endpoint)
+        yield _tests(f"machine-{endpoint}", _MACHINE, {**stretched, SWITCH: VALUE}, endpoint)
+    yield _tests("differential", ("integration/differential", "-k", _DIFFERENTIAL), stretched)
+    yield _tests("units", ("integration/test_units.py",), {**stretched, SWITCH: VALUE})
+
+
+def _tests(name: str, selection: tuple[str, ...], environment: Mapping[str, str], endpoint: str = "shim") -> Step:
+    report = f"--junit-xml={RESULTS}/{name}.xml"
+    return Step(name, (*_PYTEST, report, "--endpoint", endpoint, *selection), _LONGEST, environment)
