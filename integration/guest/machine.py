@@ -35,7 +35,9 @@ _KERNEL: Final = (
     "console=ttyS0",
     "root=/dev/vda",
     "rw",
-    "quiet",
+    "loglevel=4",
+    "systemd.show_status=1",
+    "systemd.firstboot=no",  # it would ask on the console
     "transparent_hugepage=never",
     "mitigations=off",
     "psi=1",
