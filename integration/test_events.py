@@ -118,6 +118,22 @@ async def test_a_life_is_told_in_order_to_all_who_listen(kubelet: Kubelet, endpo
         assert times == sorted(times)
 
 
+@pytest.mark.shim_only  # containerd's plugin tells of them in the order of a hash table
+async def test_a_pods_containers_are_told_of_the_newest_first(kubelet: Kubelet) -> None:
+    """With its gate EventedPLEG, a kubelet takes the first of a name for the one that there is now."""
+    async with listening(kubelet) as (listener,):
+        pod = await kubelet.run_pod()
+        containers = []
+        for attempt in range(6):
+            config = kubelet.container_config()
+            assert config.metadata
+            config.metadata.attempt = attempt
+            containers.insert(0, await kubelet.run(pod, config))
+        assert [one.id for one in (await kubelet.pod_status(pod)).containers_statuses] == containers
+        started = await listener.until(containers[0], STARTED)
+        assert [one.id for one in started.containers_statuses] == containers
+
+
 @pytest.mark.shim_only  # containerd's own CRI restarts with it, and its subscribers are cut off
 async def test_no_event_is_lost_or_doubled_by_many_at_once_and_a_restart_of_containerd(
     kubelet: Kubelet, running: RunningNode

@@ -14,7 +14,7 @@ import structlog
 
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.codec import Encoded, encode
-from cri_shim.cri.container.status import container_status_of
+from cri_shim.cri.container.status import container_statuses_of
 from cri_shim.cri.sandbox.status import pod_sandbox_status_of
 from cri_shim.errors import CriError
 
@@ -55,7 +55,6 @@ def sandbox_event(parts: Parts, sandbox: Sandbox, kind: cri.ContainerEventType) 
 
 def _tell(parts: Parts, about: str, sandbox: Sandbox | None, kind: cri.ContainerEventType) -> None:
     """Encode the event now, for its statuses change; no subscriber, and no event, may fail what it tells of."""
-    containers = parts.containers_of(sandbox.id) if sandbox is not None else []
     try:
         event = encode(
             cri.ContainerEventResponse(
@@ -63,7 +62,7 @@ def _tell(parts: Parts, about: str, sandbox: Sandbox | None, kind: cri.Container
                 container_event_type=kind,
                 created_at=time.time_ns(),
                 pod_sandbox_status=pod_sandbox_status_of(sandbox) if sandbox is not None else None,
-                containers_statuses=[container_status_of(parts, container) for container in containers],
+                containers_statuses=container_statuses_of(parts, sandbox.id) if sandbox is not None else [],
             )
         )
     except CriError as error:

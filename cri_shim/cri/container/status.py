@@ -27,6 +27,15 @@ async def container_status(parts: Parts, request: cri.ContainerStatusRequest) ->
     )
 
 
+def container_statuses_of(parts: Parts, sandbox_id: str) -> list[cri.ContainerStatus]:
+    """What memory tells of a pod's containers, the newest first.
+
+    With its gate EventedPLEG, a kubelet takes the first of a name for the one that there is now.
+    """
+    containers = sorted(parts.containers_of(sandbox_id), key=lambda item: item.status.created_at, reverse=True)
+    return [container_status_of(parts, container) for container in containers]
+
+
 def container_status_of(parts: Parts, container: Container) -> cri.ContainerStatus:
     """What memory tells of a container."""
     metadata, status, config = container.metadata, container.status, container.metadata.config

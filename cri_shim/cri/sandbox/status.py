@@ -11,7 +11,7 @@ from anyio import to_thread
 from cri_shim.api.containerd.types.task import task_pb2
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.cri import verbose
-from cri_shim.cri.container.status import container_status_of
+from cri_shim.cri.container.status import container_statuses_of
 from cri_shim.cri.namespace_options import namespace_options
 from cri_shim.errors import NotFound
 from cri_shim.linux import netns
@@ -28,7 +28,7 @@ async def pod_sandbox_status(parts: Parts, request: cri.PodSandboxStatusRequest)
     return cri.PodSandboxStatusResponse(
         status=pod_sandbox_status_of(sandbox),
         info=await _info(parts, sandbox) if request.verbose else {},
-        containers_statuses=[container_status_of(parts, item) for item in parts.containers_of(sandbox.id)],
+        containers_statuses=container_statuses_of(parts, sandbox.id),
         timestamp=time.time_ns(),
     )
 
