@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
@@ -10,10 +11,12 @@ import anyio
 import pytest
 from anyio import to_thread
 from grpclib import GRPCError
+from grpclib.client import Channel
 from grpclib.const import Status
 
+from cri_shim.api.containerd.services.leases.v1 import leases_grpc, leases_pb2
 from cri_shim.api.runtime import v1 as cri
-from integration.harness.containerd import MAIN
+from integration.harness.containerd import MAIN, NAMESPACE
 from integration.harness.leaks import Baseline
 from integration.harness.traces import Tracer
 from integration.kubelet import eventually
@@ -265,6 +268,68 @@ async def test_a_shim_that_hangs_is_killed_and_its_pod_can_be_removed(kubelet: K
     assert "shim killed: it did not answer" in running.shim.daemon.log_text()
 
 
+async def sandbox_killed(kubelet: Kubelet, running: RunningNode, pod: Pod) -> None:
+    """End the pod's first process, and wait until the pod is seen not to be ready."""
+    info = json.loads((await kubelet.pod_status(pod, verbose=True)).info["info"])
+    running.node.run(["kill", "-KILL", str(info["pid"])])
+
+    async def not_ready() -> bool | None:
+        status = (await kubelet.pod_status(pod)).status
+        return (status and status.state == cri.PodSandboxState.SANDBOX_NOTREADY) or None
+
+    await eventually(not_ready)
+
+
+@pytest.mark.parametrize(
+    "together",
+    [
+        pytest.param(True, id="with its containers"),
+        pytest.param(False, id="before its containers", marks=pytest.mark.shim_only),  # with containerd its shim stays
+    ],
+)
+async def test_a_pod_whose_first_process_has_died_leaves_no_shim(
+    kubelet: Kubelet, running: RunningNode, *, together: bool
+) -> None:
+    pod = await kubelet.run_pod()
+    mode = cri.NamespaceMode.POD if together else cri.NamespaceMode.CONTAINER
+    context = cri.LinuxContainerSecurityContext(namespace_options=cri.NamespaceOption(pid=mode))
+    linux = cri.LinuxContainerConfig(security_context=context)
+    containers = [await kubelet.run(pod, kubelet.container_config(name=name, linux=linux)) for name in ("one", "two")]
+    await sandbox_killed(kubelet, running, pod)
+    for container in containers:
+        if not together:
+            assert (await kubelet.exec(container, "echo", "alive")).stdout == b"alive\n"
+            await kubelet.stop(container)
+        await kubelet.exited(container)
+    await kubelet.stop_pod(pod)
+    await kubelet.remove_pod(pod)
+
+
+@pytest.mark.shim_only
+@pytest.mark.parametrize("ended", ["while it is away", "before"])
+async def test_a_restart_does_not_forget_the_shim_of_such_a_pod(
+    kubelet: Kubelet, running: RunningNode, ended: str
+) -> None:
+    assert running.shim
+    pod = await kubelet.run_pod()
+    context = cri.LinuxContainerSecurityContext(namespace_options=cri.NamespaceOption(pid=cri.NamespaceMode.CONTAINER))
+    linux = cri.LinuxContainerConfig(security_context=context)
+    container = await kubelet.run(pod, kubelet.container_config(linux=linux))
+    info = json.loads((await kubelet.pod_status(pod, verbose=True)).info["info"])
+    if ended == "before":
+        await sandbox_killed(kubelet, running, pod)
+    await to_thread.run_sync(running.shim.daemon.kill)
+    if ended != "before":
+        running.node.run(["kill", "-KILL", str(info["pid"])])
+    await to_thread.run_sync(running.shim.daemon.start)
+    status = (await kubelet.pod_status(pod)).status
+    assert status
+    assert status.state == cri.PodSandboxState.SANDBOX_NOTREADY
+    assert (await kubelet.exec(container, "echo", "alive")).stdout == b"alive\n"
+    await kubelet.stop_pod(pod)
+    await kubelet.remove_pod(pod)
+
+
 @pytest.mark.leaves_traces  # of containerd's own CRI; what cri-shim leaves is counted here
 @pytest.mark.parametrize("handler", ["", "crun"])
 async def test_a_pod_whose_shim_dies_has_ended_and_leaves_nothing(
@@ -312,3 +377,24 @@ async def test_a_pod_whose_shim_dies_while_we_are_down_has_ended(kubelet: Kubele
     assert (await kubelet.exited(container, 60)).reason == "Unknown"
     await gone(running, "9876[3]")
     await kubelet.remove_pod(pod)
+
+
+@pytest.mark.shim_only  # what its lease lists is ours to say
+async def test_a_pod_forgets_its_removed_containers(kubelet: Kubelet, containerd: Containerd) -> None:
+    pod = await kubelet.run_pod()
+    for attempt in range(3):
+        config = kubelet.container_config(["true"])
+        assert config.metadata
+        config.metadata.attempt = attempt
+        container = await kubelet.run(pod, config)
+        await kubelet.exited(container)
+        await kubelet.remove(container)
+    channel = Channel(path=str(containerd.socket))
+    try:
+        request = leases_pb2.ListResourcesRequest(id=pod.id)
+        held = await leases_grpc.LeasesStub(channel).ListResources(
+            request, metadata={"containerd-namespace": NAMESPACE}
+        )
+    finally:
+        channel.close()
+    assert [one.id for one in held.resources if one.type.startswith("snapshots/")] == [pod.id]

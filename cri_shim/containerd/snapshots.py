@@ -87,10 +87,13 @@ class Snapshots:
         request = pb.CommitSnapshotRequest(snapshotter=snapshotter, name=name, key=key, labels=labels)
         await self._channel.call(self._stub.Commit, request, timeout=SLOW_SECONDS, lease=lease)
 
-    async def remove(self, snapshotter: str, key: str) -> None:
-        """Remove the snapshot `key`; FailedPrecondition while others stand on it."""
+    async def remove(self, snapshotter: str, key: str, *, lease: str | None = None) -> None:
+        """Remove the snapshot `key`, from `lease` too, which otherwise goes on listing it.
+
+        FailedPrecondition while others stand on it.
+        """
         request = pb.RemoveSnapshotRequest(snapshotter=snapshotter, key=key)
-        await self._channel.call(self._stub.Remove, request, timeout=SLOW_SECONDS)
+        await self._channel.call(self._stub.Remove, request, timeout=SLOW_SECONDS, lease=lease)
 
     async def stat(self, snapshotter: str, key: str) -> pb.Info:
         """Kind, parent, times and labels of the snapshot `key`."""

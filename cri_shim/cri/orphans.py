@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
 from anyio import to_thread
 
-from cri_shim.cri import remains
-from cri_shim.errors import CriError
+from cri_shim.errors import CriError, NotFound
 from cri_shim.linux.files import remove_tree
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ async def _sweep_snapshots(parts: Parts, sandbox_id: str, keep: set[str]) -> Non
         for resource in await parts.containerd.leases.resources(sandbox_id):
             match = _SNAPSHOT.fullmatch(resource.type)
             if match is not None and _ID.fullmatch(resource.id) and resource.id not in keep:
-                log.info("removing a leftover snapshot", key=resource.id)
-                await remains.remove_snapshot(parts, match["snapshotter"], resource.id)
+                with suppress(NotFound):  # a lease may go on listing what has been removed
+                    await parts.containerd.snapshots.remove(match["snapshotter"], resource.id, lease=sandbox_id)
+                    log.info("leftover snapshot removed", key=resource.id)
     except CriError as error:
         log.info("the pod's lease can't be searched for leftovers", pod_sandbox_id=sandbox_id, error=str(error))

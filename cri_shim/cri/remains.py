@@ -68,10 +68,10 @@ async def remove_container(parts: Parts, container_id: str) -> None:
         await parts.containerd.containers.delete(container_id)
 
 
-async def remove_snapshot(parts: Parts, snapshotter: str, key: str) -> None:
-    """Remove a writable layer."""
+async def remove_snapshot(parts: Parts, snapshotter: str, key: str, lease: str | None = None) -> None:
+    """Remove a writable layer, and forget it in the lease that has held it and goes on."""
     with suppress(NotFound):
-        await parts.containerd.snapshots.remove(snapshotter, key)
+        await parts.containerd.snapshots.remove(snapshotter, key, lease=lease)
 
 
 async def remove_network(parts: Parts, metadata: SandboxMetadata) -> None:

@@ -156,7 +156,7 @@ class _Creation:
         self._reserve(undo)
         parts, runtime = self.parts, self.sandbox.runtime
         undo.push("directories", lambda: remains.remove_container_files(parts, self.id))
-        undo.push("snapshot", lambda: remains.remove_snapshot(parts, runtime.snapshotter, self.id))
+        undo.push("snapshot", lambda: remains.remove_snapshot(parts, runtime.snapshotter, self.id, self.sandbox.id))
         undo.push("container record", lambda: remains.remove_container(parts, self.id))
         self.config = await mount_images(parts, self.sandbox, self.config)
         self.metadata = replace(self.metadata, config=self.config)

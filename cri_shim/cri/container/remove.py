@@ -60,7 +60,7 @@ async def _take_apart(parts: Parts, container: Container) -> None:
     await settle(
         [
             remains.remove_container(parts, container.id),
-            remains.remove_snapshot(parts, container.runtime.snapshotter, container.id),
+            remains.remove_snapshot(parts, container.runtime.snapshotter, container.id, container.metadata.sandbox_id),
             remains.remove_container_files(parts, container.id),
         ]
     )

@@ -28,10 +28,16 @@ def watch_sandbox(parts: Parts, sandbox: Sandbox) -> None:
 
 
 async def handle_sandbox_exit(parts: Parts, sandbox: Sandbox, exit_: Exit) -> None:
-    """Delete the ended task and mark the sandbox as not ready. The network namespace stays until Stop."""
+    """Mark the sandbox as not ready and delete its task, the pod's last. The network namespace stays until Stop."""
+    if sandbox.status.state is not SandboxState.NOTREADY:
+        sandbox.update_status(state=SandboxState.NOTREADY, pid=0, exited_at=exit_.at, exit_status=exit_.status)
+        sandbox_event(parts, sandbox, STOPPED)
+        log.info("sandbox ended", pod_sandbox_id=sandbox.id, name=sandbox.metadata.name, exit_status=exit_.status)
+    # containerd ends a pod's shim with the sandbox's task, not with a container's: if containers were left by then,
+    # nobody would ever end it.
+    for container in parts.containers_of(sandbox.id):
+        if container.running:
+            await container.exited.wait()
     with suppress(NotFound):
         await parts.containerd.tasks.delete(sandbox.id)
-    sandbox.update_status(state=SandboxState.NOTREADY, pid=0, exited_at=exit_.at, exit_status=exit_.status)
     sandbox.exited.set()
-    sandbox_event(parts, sandbox, STOPPED)
-    log.info("sandbox ended", pod_sandbox_id=sandbox.id, name=sandbox.metadata.name, exit_status=exit_.status)

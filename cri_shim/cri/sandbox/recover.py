@@ -76,8 +76,6 @@ async def _add_sandbox(
     if task is not None and task.status == task_pb2.UNKNOWN:
         log.error("the pod's shim does not answer: shown as not ready, left running", pod_sandbox_id=metadata.id)
         state = SandboxState.UNKNOWN
-    elif task is not None and not running:
-        await remains.remove_task(parts, metadata.id)
     elif task is None:  # a deletion that was cut off may have forgotten the task, but not ended its shim
         await remains.end_shims(parts, metadata.id)
     status = SandboxStatus(state=state, created_at=created_at, pid=task.pid if task is not None and running else 0)
@@ -89,7 +87,7 @@ async def _add_sandbox(
     parts.sandboxes.add(sandbox)
     if running:
         watch_sandbox(parts, sandbox)
-    elif state is SandboxState.NOTREADY:
+    elif task is None:  # else it goes with the pod, after the tasks of the pod's containers
         sandbox.exited.set()
 
 
