@@ -110,3 +110,14 @@ def guest(session: nox.Session) -> None:
         session.skip("no qemu-system-x86_64: sudo apt-get install qemu-system-x86")
     install(session, *PROJECT)
     session.run("python", "-m", "integration.guest", *session.posargs)
+
+
+@nox.session
+def kubelet(session: nox.Session) -> None:
+    """Kubernetes' kubelet with static pods, when a `kubelet` binary is on PATH or named by $KUBELET."""
+    binary = os.environ.get("KUBELET") or shutil.which("kubelet")
+    if not binary:
+        session.skip("no kubelet: put it on PATH, or name it in $KUBELET")
+    install(session, *PROJECT, group="test")
+    arguments = selection(session, "integration/standalone_kubelet")
+    session.run("pytest", "--timeout", INTEGRATION_SECONDS, *arguments, env={"KUBELET": binary})

@@ -13,7 +13,7 @@ from integration.harness.containerd import MAIN, NO_CHANGES, PEER, Changes, Cont
 from integration.harness.errors import HarnessError
 from integration.harness.faults import SOCKET as FAULTS
 from integration.harness.faults import FaultProxy
-from integration.harness.node import Bind, Node, NodePlan
+from integration.harness.node import DISKS, Bind, Node, NodePlan
 from integration.harness.registry import Registry
 from integration.harness.shim import Shim, source_binds
 from integration.images import build as images
@@ -67,18 +67,21 @@ def running_node(
     shim_environment: Mapping[str, str] | None = None,
     changes: Changes = NO_CHANGES,
     faults: bool = False,
+    disks: Sequence[str] = (),
 ) -> Iterator[RunningNode]:
     """Start a node with a registry and containerd, `shim` or `peer` or both; it is gone at the end.
 
     cri-shim runs from `wheel` (or $CRI_SHIM_WHEEL) when there is one, else from the source tree. `changes` are made to
-    the configuration of everybody. With `faults`, cri-shim reaches containerd through a proxy that can let a call go
-    wrong. Raises `HarnessError` when the machine can't, or something doesn't start.
+    the configuration of everybody, and `disks` are further directories that are no overlay. With `faults`, cri-shim
+    reaches containerd through a proxy that can let a call go wrong. Raises `HarnessError` when the machine can't, or
+    something doesn't start.
     """
     wheel = wheel or _wheel_of_environment()
     if faults:
         shim_arguments = (*shim_arguments, "--containerd-address", FAULTS)
     shown = (*binds, *(() if wheel else source_binds()))
-    with Node.start(NodePlan(layers=prepare(wheel), binds=shown), whole=this_machine.wanted()) as node:
+    plan = NodePlan(layers=prepare(wheel), binds=shown, disks=(*DISKS, *disks))
+    with Node.start(plan, whole=this_machine.wanted()) as node:
         write_network(node)
         running = RunningNode(
             node=node,

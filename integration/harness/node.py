@@ -43,6 +43,7 @@ ENVIRONMENT: Final = {
     "HOME": "/root",
     "LANG": "C.UTF-8",
 }
+DISKS: Final = ("/var/lib/containerd", "/var/lib/containerd-peer", "/var/log/pods")
 # Joins the node's cgroups, which nsenter can't, then becomes nsenter.
 _ENTER: Final = 'while [ "$1" != -- ]; do echo 0 >"$1/cgroup.procs" || exit 125; shift; done; shift; exec "$@"'
 
@@ -53,7 +54,7 @@ class NodePlan:
 
     layers: tuple[Path, ...]
     binds: tuple[Bind, ...] = ()
-    disks: tuple[str, ...] = ("/var/lib/containerd", "/var/lib/containerd-peer", "/var/log/pods")
+    disks: tuple[str, ...] = DISKS
     own_network: bool = True
     upper: Path | None = None
 

@@ -67,7 +67,8 @@ async def upgrade(
     """The headers of the 101, and the bytes after it. Raises Refused."""
     parts = urlsplit(url)
     http = h11.Connection(h11.CLIENT)
-    request = h11.Request(method=method, target=parts.path, headers=[("Host", parts.netloc), *headers])
+    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    request = h11.Request(method=method, target=target, headers=[("Host", parts.netloc), *headers])
     await stream.send(http.send(request) or b"")
     await stream.send(http.send(h11.EndOfMessage()) or b"")
     event, body = None, b""
