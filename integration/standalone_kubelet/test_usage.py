@@ -65,7 +65,11 @@ def used(kubelet: StandaloneKubelet, name: str) -> PodUsage:
     return eventually(whole, 90, lambda: f"the summary lacks {', '.join(lacks)}")
 
 
-@pytest.mark.parametrize("from_cri", [False, True], ids=["cadvisor", "CRI"])
+@pytest.mark.parametrize(
+    "from_cri",
+    [False, pytest.param(True, marks=pytest.mark.shim_only)],  # containerd's plugin has no rate for a pod's CPU time
+    ids=["cadvisor", "CRI"],
+)
 def test_what_a_pod_uses_is_told(
     kubelet: StandaloneKubelet, reconfigured: Callable[..., None], *, from_cri: bool
 ) -> None:

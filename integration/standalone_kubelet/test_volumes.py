@@ -109,4 +109,4 @@ def test_an_image_can_be_a_volume(kubelet: StandaloneKubelet) -> None:
     kubelet.runs(Pod(name="image-volume", containers=(container,), volumes=(image,)))
     said = kubelet.log("image-volume").splitlines()
     assert said[0] == "from the image"
-    assert said[-1] == "read-only"
+    assert "read-only" in said
