@@ -123,7 +123,7 @@ async def test_a_pods_containers_are_told_of_the_newest_first(kubelet: Kubelet) 
     """With its gate EventedPLEG, a kubelet takes the first of a name for the one that there is now."""
     async with listening(kubelet) as (listener,):
         pod = await kubelet.run_pod()
-        containers = []
+        containers: list[str] = []
         for attempt in range(6):
             config = kubelet.container_config()
             assert config.metadata
