@@ -95,7 +95,7 @@ def node(tmp_path, monkeypatch):
 
 
 async def test_what_runs_is_looked_at_when_it_is_first_asked_for(node):
-    collector, one, sandbox = node.collector(), node.container("one"), node.sandbox("pod")
+    collector, one, sandbox = node.collector(60), node.container("one"), node.sandbox("pod")
     assert collector.of(one) is None
     await collector.look([one, sandbox])
     assert collector.of(one).sample.cpu.usage == 1_234_567_000
