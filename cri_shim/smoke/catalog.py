@@ -16,12 +16,14 @@ from cri_shim.smoke.checks.namespaces import namespaces
 from cri_shim.smoke.checks.network import network
 from cri_shim.smoke.checks.pods import pods
 from cri_shim.smoke.checks.port_forward import port_forward
+from cri_shim.smoke.checks.processes import processes
 from cri_shim.smoke.checks.resources import resources
 from cri_shim.smoke.checks.runtime import runtime
 from cri_shim.smoke.checks.security import security
 from cri_shim.smoke.checks.stats import stats
 from cri_shim.smoke.checks.streams import streams
 from cri_shim.smoke.checks.sysctls import sysctls
+from cri_shim.smoke.checks.users import users
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,12 +36,14 @@ CAPABILITIES: Final = (
     pods,
     network,
     containers,
+    processes,
     exec_sync,
     logs,
     streams,
     port_forward,
     stats,
     events,
+    users,
     security,
     mounts,
     resources,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from cri_shim.api.runtime import v1 as cri
     from cri_shim.smoke.endpoint import Endpoint
     from cri_shim.smoke.image.own import OwnImages
-
-RUN_LABEL: Final = "cri-smoke/run"
 
 
 @dataclass(frozen=True)
@@ -28,13 +26,17 @@ class Pod:
 
 @dataclass
 class Session:
-    """What all checks of a run have in common; `own` are its own images, None where one is named."""
+    """What all checks of a run have in common; `own` are its own images, None where one is named.
+
+    `patience` is how long a call that makes something is waited for, in seconds, although its check is cut off.
+    """
 
     endpoint: Endpoint
     run: str
     image: str
     own: OwnImages | None = None
     handler: str = ""
+    patience: float = 30.0
     shared: Pod | None = None
     shared_container: str = ""
     sharing: anyio.Lock = field(default_factory=anyio.Lock)

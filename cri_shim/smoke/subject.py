@@ -5,29 +5,26 @@ Each check has a `Subject` of its own, which knows what was made through it, and
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, Any, Final
 
+import anyio
 from grpclib.exceptions import GRPCError
 
 from cri_shim.api.runtime import v1 as cri
-from cri_shim.smoke import cgroups, cri_log
+from cri_shim.smoke import configs, cri_log
+from cri_shim.smoke.configs import SLEEP, Context
 from cri_shim.smoke.expect import eventually, present, skip_unless
-from cri_shim.smoke.session import RUN_LABEL, Pod, Session
+from cri_shim.smoke.image.own import DEFAULTS
+from cri_shim.smoke.session import Pod, Session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import anyio
+    from contextlib import AbstractContextManager
 
     from cri_shim.smoke.image.own import OwnImages
     from cri_shim.smoke.place import Place
 
-Context = cri.LinuxContainerSecurityContext
-SLEEP: Final = ("sleep", "3600")
-NAMESPACE: Final = "cri-smoke"
 _EXEC_SECONDS: Final = 20
-_numbers = itertools.count(1)
 
 
 class Subject:
@@ -56,20 +53,8 @@ class Subject:
     # Pods
 
     def pod_config(self, name: str = "pod", **fields: Any) -> cri.PodSandboxConfig:
-        """A config as a kubelet fills one, each time another pod's; `fields` take the place of what is usual."""
-        name = f"{name}-{next(_numbers)}"
-        config = cri.PodSandboxConfig(
-            metadata=cri.PodSandboxMetadata(name=name, uid=f"{self.session.run}-{name}", namespace=NAMESPACE),
-            hostname=name,
-            log_directory=f"{self.session.directory}/{name}",
-            labels={RUN_LABEL: self.session.run},
-            linux=pod_linux(),
-        )
-        for key, value in fields.items():
-            setattr(config, key, {**config.labels, **value} if key == "labels" else value)
-        if config.linux:
-            config.linux.cgroup_parent = cgroups.parent(self.endpoint.cgroup_driver, self.session.run, name)
-        return config
+        """As `configs.pod_config` makes one for this run."""
+        return configs.pod_config(self.session, name, **fields)
 
     async def pod(self, config: cri.PodSandboxConfig | None = None) -> Pod:
         """A pod of the check's own."""
@@ -97,7 +82,8 @@ class Subject:
     async def _run_pod(self, config: cri.PodSandboxConfig) -> Pod:
         await self.place.path(config.log_directory).mkdir(parents=True, exist_ok=True)
         request = cri.RunPodSandboxRequest(config=config, runtime_handler=self.session.handler)
-        return Pod((await self.runtime.run_pod_sandbox(request)).pod_sandbox_id, config)
+        with self._whole():
+            return Pod((await self.runtime.run_pod_sandbox(request)).pod_sandbox_id, config)
 
     def pods_made(self) -> set[str]:
         """The ids of the check's own pods."""
@@ -131,35 +117,23 @@ class Subject:
     def container_config(
         self, command: Sequence[str] = SLEEP, name: str = "main", context: Context | None = None, **fields: Any
     ) -> cri.ContainerConfig:
-        """A config as a kubelet fills one; `fields` take the place of what is usual."""
-        name = f"{name}-{next(_numbers)}"
-        linux = cri.LinuxContainerConfig(security_context=context or Context(), resources=fields.pop("resources", None))
-        if linux.security_context and linux.security_context.namespace_options is None:
-            linux.security_context.namespace_options = cri.NamespaceOption(pid=cri.NamespaceMode.CONTAINER)
-        config = cri.ContainerConfig(
-            metadata=cri.ContainerMetadata(name=name),
-            image=cri.ImageSpec(image=fields.pop("image", self.image)),
-            command=list(command),
-            log_path=f"{name}.log",
-            labels={RUN_LABEL: self.session.run},
-            linux=linux,
-        )
-        for key, value in fields.items():
-            setattr(config, key, {**config.labels, **value} if key == "labels" else value)
-        return config
+        """As `configs.container_config` makes one for this run."""
+        return configs.container_config(self.session, command, name, context, **fields)
 
     async def create(self, config: cri.ContainerConfig, pod: Pod | None = None, *, kept: bool = False) -> str:
         """CreateContainer, in the shared pod unless in another; the container's id. One that is `kept` stays."""
         inside = pod or await self.shared_pod()
         request = cri.CreateContainerRequest(pod_sandbox_id=inside.id, config=config, sandbox_config=inside.config)
-        container = (await self.runtime.create_container(request)).container_id
+        with self._whole():
+            container = (await self.runtime.create_container(request)).container_id
         if inside is self.session.shared and not kept:
             self._containers.append(container)
         return container
 
     async def start(self, container: str) -> None:
         """StartContainer."""
-        await self.runtime.start_container(cri.StartContainerRequest(container_id=container))
+        with self._whole():
+            await self.runtime.start_container(cri.StartContainerRequest(container_id=container))
 
     async def run(self, config: cri.ContainerConfig, pod: Pod | None = None) -> str:
         """Create and start; the container's id."""
@@ -223,6 +197,17 @@ class Subject:
         await self.exited(container)
         return cri_log.text(await self.log(container))
 
+    async def process_status(self, context: Context, pod: Pod | None = None, image: str = "") -> dict[str, list[str]]:
+        """/proc/self/status of a container with this context, by field."""
+        lines = await self.says("cat /proc/self/status", context, pod, image=image or self.image)
+        return {name: rest.split() for name, _, rest in (line.partition(":") for line in lines)}
+
+    async def defaults_image(self) -> str:
+        """An own image whose configuration says all that one can say; it is pulled."""
+        name = self.own.name(DEFAULTS)
+        await self.images.pull_image(cri.PullImageRequest(image=cri.ImageSpec(image=name)))
+        return name
+
     async def says_first(self, container: str, line: str) -> None:
         """Wait for a line in a container's log: what its script says when it has got so far."""
 
@@ -246,6 +231,10 @@ class Subject:
         """The path of such a directory on the node."""
         return f"{self.session.directory}/{name}"
 
+    def _whole(self) -> AbstractContextManager[anyio.CancelScope]:
+        """Let a call come to its end, though its check is cut off: not every runtime undoes what is abandoned."""
+        return anyio.fail_after(self.session.patience, shield=True)
+
     async def clean_up(self) -> None:
         """Remove what the check has made; what can't be is tried again at the end of the run."""
         for container in self._containers:
@@ -261,11 +250,3 @@ async def _tolerantly(call: Any, argument: object) -> None:
         await call(argument)
     except GRPCError:
         return  # the run's end looks for what is left, and says so
-
-
-def pod_linux(**fields: Any) -> cri.LinuxPodSandboxConfig:
-    """A pod's Linux settings; `fields` of its security context, `sysctls` beside them."""
-    sysctls = fields.pop("sysctls", {})
-    options = fields.pop("namespace_options", cri.NamespaceOption(pid=cri.NamespaceMode.CONTAINER))
-    context = cri.LinuxSandboxSecurityContext(namespace_options=options, **fields)
-    return cri.LinuxPodSandboxConfig(security_context=context, sysctls=sysctls)

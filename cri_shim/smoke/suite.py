@@ -143,7 +143,7 @@ async def _session(endpoint: Endpoint, settings: Settings, name: str, left: list
         image = own.name(TOOLS) if own else settings.image
         try:
             await _pull(endpoint, image, settings)
-            yield sessions.Session(endpoint, name, image, own, settings.handler)
+            yield sessions.Session(endpoint, name, image, own, settings.handler, settings.rules.timeout)
         finally:
             with anyio.move_on_after(_CLEAN_UP_SECONDS, shield=True) as patience:
                 left += await sweep.end_run(endpoint, name, own.all_names() if own else [])

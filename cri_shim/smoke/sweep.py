@@ -11,8 +11,8 @@ from grpclib.exceptions import GRPCError
 
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.smoke import cgroups, directories
+from cri_shim.smoke.configs import RUN_LABEL
 from cri_shim.smoke.image.own import REPOSITORY
-from cri_shim.smoke.session import RUN_LABEL
 
 if TYPE_CHECKING:
     from cri_shim.smoke.endpoint import Endpoint

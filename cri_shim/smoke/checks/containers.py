@@ -12,8 +12,7 @@ from grpclib.exceptions import GRPCError
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.errors import NotFound
 from cri_shim.smoke.check import Capability, Failed, Skipped
-from cri_shim.smoke.expect import equal, eventually, present, refused, skip_unless, that
-from cri_shim.smoke.image.own import DEFAULTS
+from cri_shim.smoke.expect import equal, present, refused, skip_unless, that
 
 if TYPE_CHECKING:
     from cri_shim.smoke.subject import Subject
@@ -23,14 +22,6 @@ State = cri.ContainerState
 CREATED, RUNNING, EXITED = State.CONTAINER_CREATED, State.CONTAINER_RUNNING, State.CONTAINER_EXITED
 NOBODY = "f" * 64
 _WAIT = "while :; do sleep 0.1; done"
-_MIB = 1 << 20
-
-
-async def _defaults(s: Subject) -> str:
-    """An image whose configuration says all that one can say."""
-    name = s.own.name(DEFAULTS)
-    await s.images.pull_image(cri.PullImageRequest(image=cri.ImageSpec(image=name)))
-    return name
 
 
 @containers.check
@@ -115,7 +106,7 @@ async def stop_again_succeeds(s: Subject) -> None:
 async def stop_signal_of_the_image_is_used(s: Subject) -> None:
     """A stop sends the signal that the image's configuration names."""
     script = f"trap 'exit 6' USR1; trap 'exit 5' TERM; echo ready; {_WAIT}"
-    container = await s.run(s.container_config(["sh", "-c", script], image=await _defaults(s)))
+    container = await s.run(s.container_config(["sh", "-c", script], image=await s.defaults_image()))
     await s.says_first(container, "ready")
     await s.stop(container, 10)
     equal("the exit code of the handler of SIGUSR1", 6, (await s.status(container)).exit_code)
@@ -237,75 +228,6 @@ async def same_name_is_reserved_and_next_attempt_is_not(s: Subject) -> None:
     second = await s.run(replace(config, metadata=metadata))
     that(second != first, "another container", second)
     equal("the attempt", metadata, (await s.status(second)).metadata)
-
-
-@containers.check
-async def command_and_arguments(s: Subject) -> None:
-    """Command and arguments take the place of the image's entrypoint and command as Kubernetes documents it."""
-    image = await _defaults(s)
-    for command, args, expected in (
-        ([], [], "entrypoint cmd"),
-        ([], ["mine", "too"], "entrypoint mine too"),
-        (["sh", "-c", "echo only"], [], "only"),
-        (["sh", "-c", 'echo "$@"', "sh"], ["a  b", ""], "a  b "),
-    ):
-        said = await s.says("", command=command, args=args, image=image)
-        equal(f"for command {command} and args {args}", [expected], said)
-
-
-@containers.check
-async def environment(s: Subject) -> None:
-    """Variables are those of the image and of the request; the request's win."""
-    envs = [cri.KeyValue(key="OVERRIDDEN", value=b"request"), cri.KeyValue(key="ADDED", value=b"a = $X \xc3\xa4")]
-    script = 'echo "$FROM_IMAGE|$OVERRIDDEN|$ADDED"'
-    equal("variables", ["image|request|a = $X ä"], await s.says(script, envs=envs, image=await _defaults(s)))
-
-
-@containers.check
-async def working_directory(s: Subject) -> None:
-    """The working directory is the request's, or the image's; one that there is not is made."""
-    image = await _defaults(s)
-    equal("the image's directory", ["/work"], await s.says("pwd", image=image))
-    equal("the request's directory", ["/tmp"], await s.says("pwd", image=image, working_dir="/tmp"))
-    equal("a new directory", ["/tmp/not/there"], await s.says("pwd", working_dir="/tmp/not/there"))
-
-
-@containers.check
-async def terminal(s: Subject) -> None:
-    """A container that asks for a terminal has one; another has none."""
-    probe = "for fd in 0 1 2; do test -t $fd && echo yes || echo no; done"
-    lines = [line.strip() for line in await s.says(probe, tty=True)]
-    equal("a terminal on each descriptor", ["yes"] * 3, lines)
-    equal("none", ["no"] * 3, await s.says(probe))
-
-
-@containers.check
-async def stdin_is_empty_unless_asked_for(s: Subject) -> None:
-    """A container without stdin reads its end at once."""
-    equal("the end", ["over"], await s.says("cat; echo over"))
-
-
-@containers.check
-async def file_systems_are_its_own(s: Subject) -> None:
-    """What a container writes is not in another container of the same image."""
-    container = await s.run(s.container_config())
-    await s.shell(container, "echo mine > /tmp/mine")
-    equal("no file of the other's", ["none"], await s.says("cat /tmp/mine 2>/dev/null || echo none"))
-
-
-@containers.check
-async def out_of_memory_is_the_reason(s: Subject) -> None:
-    """A container that takes more memory than its limit is killed, and the reason is OOMKilled."""
-    limit = cri.LinuxContainerResources(memory_limit_in_bytes=24 * _MIB, memory_swap_limit_in_bytes=24 * _MIB)
-    config = s.container_config(["sh", "-c", "s=0123456789abcdef; while :; do s=$s$s; done"], resources=limit)
-    container = await s.run(config)
-    status = await s.exited(container)
-
-    async def told() -> str | None:
-        return "yes" if (await s.status(container)).reason == "OOMKilled" else None
-
-    await eventually(told, "the reason OOMKilled", 5, lambda: (status.reason, status.exit_code))
-    equal("the exit code", 137, (await s.status(container)).exit_code)
 
 
 @containers.check

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.smoke.check import Capability
+from cri_shim.smoke.configs import RUN_LABEL
 from cri_shim.smoke.expect import equal, that
-from cri_shim.smoke.session import RUN_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

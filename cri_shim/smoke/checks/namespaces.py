@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.smoke.check import Capability
+from cri_shim.smoke.configs import Context, pod_linux
 from cri_shim.smoke.expect import equal, skip_unless, that
-from cri_shim.smoke.subject import Context, pod_linux
 
 if TYPE_CHECKING:
     from cri_shim.smoke.session import Pod

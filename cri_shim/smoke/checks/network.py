@@ -9,8 +9,8 @@ import anyio
 
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.smoke.check import Capability
+from cri_shim.smoke.configs import pod_linux
 from cri_shim.smoke.expect import equal, eventually, that
-from cri_shim.smoke.subject import pod_linux
 
 if TYPE_CHECKING:
     from cri_shim.smoke.session import Pod

@@ -11,8 +11,8 @@ import anyio
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.errors import NotFound
 from cri_shim.smoke.check import Capability, Failed
+from cri_shim.smoke.configs import RUN_LABEL
 from cri_shim.smoke.expect import equal, present, refused, that
-from cri_shim.smoke.session import RUN_LABEL
 
 if TYPE_CHECKING:
     from cri_shim.smoke.subject import Subject

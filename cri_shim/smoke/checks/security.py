@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.linux import capabilities
 from cri_shim.smoke.check import Capability
-from cri_shim.smoke.expect import equal, present, refused, skip_unless, that
-from cri_shim.smoke.image.layer import EXTRA_GROUP, UID, USER
-from cri_shim.smoke.image.own import DEFAULTS
-from cri_shim.smoke.subject import Context, pod_linux
+from cri_shim.smoke.configs import Context, pod_linux
+from cri_shim.smoke.expect import equal, refused, skip_unless, that
 
 if TYPE_CHECKING:
     from cri_shim.smoke.session import Pod
@@ -23,97 +21,17 @@ _KILL = 1 << capabilities.NAMES.index("CAP_KILL")
 _NET_ADMIN = 1 << capabilities.NAMES.index("CAP_NET_ADMIN")
 _PROFILE = cri.SecurityProfile
 _KIND = cri.SecurityProfileProfileType
-_STRICT = cri.SupplementalGroupsPolicy.Strict
-
-
-def _number(value: int) -> cri.Int64Value:
-    return cri.Int64Value(value=value)
-
-
-async def _status(s: Subject, context: Context, pod: Pod | None = None, image: str = "") -> dict[str, list[str]]:
-    """/proc/self/status of a container with this context, by field."""
-    lines = await s.says("cat /proc/self/status", context, pod, image=image or s.image)
-    return {name: rest.split() for name, _, rest in (line.partition(":") for line in lines)}
 
 
 async def _capabilities(s: Subject, asked: cri.Capability | None = None) -> int:
     """The effective capabilities of such a container, as a mask."""
-    status = await _status(s, Context(capabilities=asked))
+    status = await s.process_status(Context(capabilities=asked))
     equal("effective and bounding ones alike", status["CapBnd"], status["CapEff"])
     return int(status["CapEff"][0], 16)
 
 
 async def _privileged_pod(s: Subject) -> Pod:
     return await s.pod(s.pod_config(linux=pod_linux(privileged=True)))
-
-
-@security.check
-async def runs_as_the_user_of_the_request(s: Subject) -> None:
-    """A container runs as the user and the group of its request."""
-    status = await _status(s, Context(run_as_user=_number(1001), run_as_group=_number(1002)))
-    equal("user and group", (["1001"] * 4, ["1002"] * 4), (status["Uid"], status["Gid"]))
-
-
-@security.check
-async def runs_as_root_by_default(s: Subject) -> None:
-    """Without a user in request and image it runs as root."""
-    status = await _status(s, Context(), image=s.own.name("tools"))
-    equal("user", ["0"] * 4, status["Uid"])
-
-
-@security.check
-async def runs_as_a_user_by_name(s: Subject) -> None:
-    """A user's name is looked up in the image, with its groups."""
-    status = await _status(s, Context(run_as_username=USER), image=s.own.name("tools"))
-    equal("user and group", ([str(UID)] * 4, [str(UID)] * 4), (status["Uid"], status["Gid"]))
-
-
-@security.check
-async def runs_as_the_user_of_the_image(s: Subject) -> None:
-    """Without a user in the request it runs as the image's, with the groups that the image gives it."""
-    name = s.own.name(DEFAULTS)
-    await s.images.pull_image(cri.PullImageRequest(image=cri.ImageSpec(image=name)))
-    status = await _status(s, Context(), image=name)
-    equal("the user", [str(UID)] * 4, status["Uid"])
-    that(str(EXTRA_GROUP) in status["Groups"], f"the group {EXTRA_GROUP}", status["Groups"])
-
-
-@security.check
-async def supplemental_groups_are_added(s: Subject) -> None:
-    """Supplemental groups of the request are the process's."""
-    status = await _status(s, Context(run_as_user=_number(1001), supplemental_groups=[1234, 5678]))
-    that({"1234", "5678"} <= {*status["Groups"]}, "the groups 1234 and 5678", status["Groups"])
-
-
-@security.check
-async def strict_groups_are_the_requests_only(s: Subject) -> None:
-    """With the policy Strict, groups that only the image knows of are left out."""
-    features = s.endpoint.status.features
-    skip_unless(features and features.supplemental_groups_policy, "the endpoint has no supplemental groups policy")
-    context = Context(run_as_username=USER, supplemental_groups=[5678], supplemental_groups_policy=_STRICT)
-    status = await _status(s, context, image=s.own.name("tools"))
-    equal("the groups", {str(UID), "5678"}, {*status["Groups"]})
-
-
-@security.check
-async def user_is_told(s: Subject) -> None:
-    """ContainerStatus tells the user and the groups that the process has begun with."""
-    context = Context(run_as_user=_number(1001), run_as_group=_number(1002), supplemental_groups=[1003])
-    user = (await s.status(await s.run(s.container_config(context=context)))).user
-    skip_unless(user and user.linux, "the endpoint does not tell of users")
-    told = present(present(user, "a user").linux, "a user of Linux")
-    equal("user and group", (1001, 1002), (told.uid, told.gid))
-    that({1003} <= {*told.supplemental_groups}, "the group 1003", told.supplemental_groups)
-
-
-@security.check
-async def group_without_user_is_refused(s: Subject) -> None:
-    """A group without a user is refused."""
-
-    async def run() -> None:
-        await s.run(s.container_config(context=Context(run_as_group=_number(1002))))
-
-    await refused(run(), "run_as_group without a user")
 
 
 @security.check
@@ -148,7 +66,7 @@ async def all_capabilities_are_dropped_but_those_added(s: Subject) -> None:
 @security.check
 async def another_user_has_no_capabilities(s: Subject) -> None:
     """A process of another user than root has none in effect."""
-    status = await _status(s, Context(run_as_user=_number(1001)))
+    status = await s.process_status(Context(run_as_user=cri.Int64Value(value=1001)))
     equal("effective capabilities", ["0" * 16], status["CapEff"])
 
 
@@ -156,7 +74,7 @@ async def another_user_has_no_capabilities(s: Subject) -> None:
 async def new_privileges_are_forbidden(s: Subject) -> None:
     """The flag no_new_privs is in force where it is asked for, and only there."""
     for asked in (True, False):
-        status = await _status(s, Context(no_new_privs=asked))
+        status = await s.process_status(Context(no_new_privs=asked))
         equal(f"NoNewPrivs where it is {asked}", [str(int(asked))], status["NoNewPrivs"])
 
 
@@ -196,7 +114,7 @@ async def privileged_may_all(s: Subject) -> None:
     """A privileged container has all capabilities of the node, no filter, and may write to the kernel's files."""
     pod = await _privileged_pod(s)
     context = Context(privileged=True, masked_paths=["/proc/stat"], readonly_paths=["/proc/sys"])
-    status = await _status(s, context, pod)
+    status = await s.process_status(context, pod)
     mask = int(status["CapEff"][0], 16)
     that(mask & _NET_ADMIN and mask & _SYS_CHROOT, "CAP_NET_ADMIN and CAP_SYS_CHROOT", f"{mask:016x}")
     equal("the filter of system calls", ["0"], status["Seccomp"])
@@ -218,7 +136,7 @@ async def _sys_option(s: Subject, context: Context, pod: Pod | None) -> list[str
 @security.check
 async def default_filter_is_in_force(s: Subject) -> None:
     """The profile RuntimeDefault filters system calls."""
-    status = await _status(s, Context(seccomp=_PROFILE(profile_type=_KIND.RuntimeDefault)))
+    status = await s.process_status(Context(seccomp=_PROFILE(profile_type=_KIND.RuntimeDefault)))
     skip_unless("Seccomp" in status, "the kernel does not tell of filters")
     equal("Seccomp", ["2"], status["Seccomp"])
 
@@ -226,7 +144,7 @@ async def default_filter_is_in_force(s: Subject) -> None:
 @security.check
 async def unconfined_has_no_filter(s: Subject) -> None:
     """The profile Unconfined does not."""
-    status = await _status(s, Context(seccomp=_PROFILE(profile_type=_KIND.Unconfined)))
+    status = await s.process_status(Context(seccomp=_PROFILE(profile_type=_KIND.Unconfined)))
     skip_unless("Seccomp" in status, "the kernel does not tell of filters")
     equal("Seccomp", ["0"], status["Seccomp"])
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from cri_shim.api.runtime import v1 as cri
 from cri_shim.errors import NotFound
 from cri_shim.smoke.check import Capability
+from cri_shim.smoke.configs import RUN_LABEL
 from cri_shim.smoke.expect import equal, eventually, present, refused, skip_unless, that
-from cri_shim.smoke.session import RUN_LABEL
 
 if TYPE_CHECKING:
     from cri_shim.smoke.subject import Subject
@@ -31,9 +31,9 @@ async def _of_pod(s: Subject, pod_id: str) -> cri.LinuxPodSandboxStats:
     return present(present(answer.stats, "statistics").linux, "statistics of Linux")
 
 
-async def _listed(s: Subject, **wanted: object) -> list[str]:
+async def _listed(s: Subject, **wanted: Any) -> list[str]:
     """The containers that ListContainerStats tells of."""
-    request = cri.ListContainerStatsRequest(filter=cri.ContainerStatsFilter(**wanted))  # type: ignore[arg-type]
+    request = cri.ListContainerStatsRequest(filter=cri.ContainerStatsFilter(**wanted))
     answer = await s.runtime.list_container_stats(request)
     return [each.attributes.id for each in answer.stats if each.attributes]
 
@@ -91,9 +91,9 @@ async def list_by_pod_container_and_label(s: Subject) -> None:
     shared = await s.shared_container()
 
     async def told() -> bool | None:
-        return {mine, shared} <= {*await _listed(s)} or None
+        return {mine, shared} <= {*await _listed(s, label_selector={RUN_LABEL: s.session.run})} or None
 
-    await eventually(told, "both containers in the whole list", _SOON)
+    await eventually(told, "both containers in the list of the run", _SOON)
     equal("by pod", [mine], await _listed(s, pod_sandbox_id=pod.id))
     equal("by container", [mine], await _listed(s, id=mine))
     equal("by label", [mine], await _listed(s, label_selector={RUN_LABEL: s.session.run, "mine": "yes"}))
@@ -136,17 +136,20 @@ async def pod_uses_its_network(s: Subject) -> None:
 @stats.check
 async def pods_are_listed(s: Subject) -> None:
     """ListPodSandboxStats tells of the pods that its filter names, and of no other."""
-    pod = await s.shared_pod()
+    pod = await s.pod(s.pod_config(labels={"mine": "yes"}))
+    await s.shared_pod()
 
-    async def listed(wanted: cri.PodSandboxStatsFilter | None) -> list[str]:
-        answer = await s.runtime.list_pod_sandbox_stats(cri.ListPodSandboxStatsRequest(filter=wanted))
+    async def listed(**wanted: Any) -> list[str]:
+        request = cri.ListPodSandboxStatsRequest(filter=cri.PodSandboxStatsFilter(**wanted))
+        answer = await s.runtime.list_pod_sandbox_stats(request)
         return [each.attributes.id for each in answer.stats if each.attributes]
 
     async def told() -> bool | None:
-        return pod.id in await listed(None) or None
+        return pod.id in await listed(id=pod.id) or None
 
-    await eventually(told, "the pod in the whole list", _SOON)
-    equal("by id", [pod.id], await listed(cri.PodSandboxStatsFilter(id=pod.id)))
+    await eventually(told, "the pod in the list", _SOON)
+    equal("by id", [pod.id], await listed(id=pod.id))
+    equal("by label", [pod.id], await listed(label_selector={RUN_LABEL: s.session.run, "mine": "yes"}))
 
 
 @stats.check
@@ -179,10 +182,11 @@ async def metrics_fit_their_descriptors(s: Subject) -> None:
 @stats.check
 async def many_asking_at_once(s: Subject) -> None:
     """Twenty lists of statistics at the same time are all answered."""
+    container = await s.shared_container()
     answered: list[int] = []
 
     async def ask() -> None:
-        answered.append(len(await _listed(s)))
+        answered.append(len(await _listed(s, id=container)))
 
     async with anyio.create_task_group() as tasks:
         for _ in range(20):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.smoke.check import Capability
+from cri_shim.smoke.configs import pod_linux
 from cri_shim.smoke.expect import equal, refused, that
-from cri_shim.smoke.subject import pod_linux
 
 if TYPE_CHECKING:
     from cri_shim.smoke.subject import Subject
