@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import anyio
 from anyio import to_thread
 from grpclib.exceptions import GRPCError
 
@@ -17,6 +18,8 @@ from cri_shim.smoke.image.own import REPOSITORY
 if TYPE_CHECKING:
     from cri_shim.smoke.endpoint import Endpoint
 
+_ATTEMPTS: Final = 15
+_PAUSE: Final = 1.0  # seconds between two
 _OWN_IMAGE: Final = re.compile(rf"^127\.0\.0\.1:\d+/{REPOSITORY}/[a-z]+(:(?P<run>[0-9a-f]+))?(@.*)?$")
 
 
@@ -77,12 +80,18 @@ async def end_run(endpoint: Endpoint, run: str, images: list[str]) -> list[str]:
 
 
 async def _remove_pod(endpoint: Endpoint, pod: str) -> str:
-    try:
-        await endpoint.runtime.stop_pod_sandbox(cri.StopPodSandboxRequest(pod_sandbox_id=pod))
-        await endpoint.runtime.remove_pod_sandbox(cri.RemovePodSandboxRequest(pod_sandbox_id=pod))
-    except (GRPCError, OSError) as error:
-        return f"pod {pod}: {error}"
-    return ""
+    """Stop and remove it, again and again for a while: a call that its killed client began may still be under way."""
+    error: Exception | None = None
+    for _ in range(_ATTEMPTS):
+        try:
+            await endpoint.runtime.stop_pod_sandbox(cri.StopPodSandboxRequest(pod_sandbox_id=pod))
+            await endpoint.runtime.remove_pod_sandbox(cri.RemovePodSandboxRequest(pod_sandbox_id=pod))
+        except (GRPCError, OSError) as failed:
+            error = failed
+            await anyio.sleep(_PAUSE)
+        else:
+            return ""
+    return f"pod {pod}: {error}"
 
 
 async def _remove_image(endpoint: Endpoint, name: str) -> str:
