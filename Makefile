@@ -2,6 +2,7 @@
 #
 #   make demo                a node of its own, a pod in it, its log, an exec, its start as a waterfall; then all is gone
 #   make test                lint, types, unit tests, integration tests
+#   make node                builds the images of docker/, and starts a node from the one for kind
 #   make serve               the demo's node, kept up until Ctrl-C; options pass through ARGS=
 #   make bench               beside containerd's own CRI plugin
 
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 PACKAGES := python3-venv mmdebstrap debian-archive-keyring util-linux gcc libc6-dev
 ARGS ?=
 
-.PHONY: demo test serve bench packages clean
+.PHONY: demo test node serve bench packages clean
 
 demo: $(VENV)/.installed | packages
 	@$(BIN)/cri-shim demo $(ARGS)
@@ -22,6 +23,10 @@ serve: $(VENV)/.installed | packages
 
 test: $(VENV)/.installed | packages
 	$(BIN)/nox $(ARGS)
+
+node: PACKAGES += buildah
+node: $(VENV)/.installed | packages
+	$(BIN)/nox -s node -- $(ARGS)
 
 bench: $(VENV)/.installed | packages
 	$(BIN)/nox -s bench -- $(ARGS)

@@ -18,9 +18,11 @@ nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "tests", "integration"]
 
-PYTHON_TREES = ("cri_shim", "tests", "integration", "bench", "noxfile.py", "hatch_build.py")
+PYTHON_TREES = ("cri_shim", "tests", "integration", "bench", "docker", "noxfile.py", "hatch_build.py")
 PROJECT = ("-e", ".")
 INTEGRATION_SECONDS = "300"
+BUILD_SECONDS = "900"
+NODE_IMAGE = "integration/kind_node"
 COVERED = "95"  # of a hundred branches and lines of cri_shim/oci
 
 
@@ -83,7 +85,19 @@ def tests(session: nox.Session) -> None:
 def integration(session: nox.Session) -> None:
     """A real node: containerd, runc, CNI, a registry; `--endpoint containerd` runs the same against the peer."""
     install(session, *PROJECT, group="test")
-    session.run("pytest", "--timeout", INTEGRATION_SECONDS, *selection(session, "integration"))
+    arguments = selection(session, "integration")
+    if "integration" in arguments:
+        arguments += ["--ignore", NODE_IMAGE]  # which `nox -s node` is for
+    session.run("pytest", "--timeout", INTEGRATION_SECONDS, *arguments)
+
+
+@nox.session
+def node(session: nox.Session) -> None:
+    """The images of docker/, built by buildah, and a node that runs from the one for kind."""
+    if not shutil.which("buildah"):
+        session.error("no buildah: sudo apt-get install --no-install-recommends buildah   (`make node` does it)")
+    install(session, *PROJECT, group="test")
+    session.run("pytest", "--timeout", BUILD_SECONDS, *selection(session, NODE_IMAGE))
 
 
 @nox.session

@@ -80,7 +80,7 @@ def machine(packages: Sequence[str], essential_hooks: Sequence[str], hooks: Sequ
     wanted = (*PACKAGES, *packages)
     last = (*_HOOKS, *hooks)
     recipe = [SUITE, wanted, _APT_OPTIONS, _DPKG_OPTIONS, essential_hooks, last]
-    return cache.tree("machine", recipe, lambda directory: _mmdebstrap(directory, wanted, last, essential_hooks))
+    return cache.tree("machine", recipe, lambda directory: bootstrap(directory, wanted, last, essential_hooks))
 
 
 def python() -> tuple[Path, ...]:
@@ -137,12 +137,20 @@ def require_containerd(version: str) -> None:
 
 
 def _build_debian(directory: Path) -> None:
-    _mmdebstrap(directory, PACKAGES, _HOOKS)
+    bootstrap(directory, PACKAGES, _HOOKS)
 
 
-def _mmdebstrap(
-    directory: Path, packages: Sequence[str], hooks: Sequence[str], essential_hooks: Sequence[str] = ()
+def bootstrap(
+    directory: Path,
+    packages: Sequence[str],
+    hooks: Sequence[str],
+    essential_hooks: Sequence[str] = (),
+    suite: str = SUITE,
 ) -> None:
+    """Put a minimal Debian with `packages` into `directory`; the hooks are mmdebstrap's.
+
+    It reaches Debian's archive as this machine does. Raises `HarnessError` when mmdebstrap can't.
+    """
     host.require_node()
     host.require_programs("mmdebstrap")
     host.require_disk(directory)
@@ -153,11 +161,11 @@ def _mmdebstrap(
         "--mode=root",
         "--format=directory",
         f"--include={','.join(packages)}",
-        *(f"--aptopt={option}" for option in (*_APT_OPTIONS, *_apt_passed_on())),
+        *(f"--aptopt={option}" for option in (*_APT_OPTIONS, *apt_options())),
         *(f"--dpkgopt={option}" for option in _DPKG_OPTIONS),
         *(f"--essential-hook={hook}" for hook in essential_hooks),
         *(f"--customize-hook={hook}" for hook in hooks),
-        SUITE,
+        suite,
         str(directory),
         *([mirror] if mirror else []),
     ]
@@ -167,7 +175,8 @@ def _mmdebstrap(
     if done.returncode:
         said = done.stdout.decode(errors="replace")
         raise HarnessError(f"mmdebstrap ended with {done.returncode}:\n{said}", remedy=_debian_remedy(said))
-    require_containerd(versions(directory)["containerd"])
+    if containerd := versions(directory).get("containerd"):
+        require_containerd(containerd)
 
 
 def _debian_remedy(said: str) -> str:
@@ -176,7 +185,8 @@ def _debian_remedy(said: str) -> str:
     return "Debian's archive must be reachable for this one build; for a mirror: export CRI_SHIM_DEBIAN_MIRROR=URL"
 
 
-def _apt_passed_on() -> list[str]:
+def apt_options() -> list[str]:
+    """How this machine's apt reaches archives, as apt.conf has it."""
     try:
         dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=True).stdout
     except (FileNotFoundError, subprocess.CalledProcessError):
@@ -193,7 +203,7 @@ def apt_passed_on(dump: str) -> list[str]:
 
 
 def _build_python(directory: Path, below: Path, wanted: list[str]) -> None:
-    environment = pip_environment(_pip_config(), os.environ)
+    environment = pip_settings()
     binds = [Bind("/etc/resolv.conf", "/etc/resolv.conf"), Bind("/etc/hosts", "/etc/hosts")]
     binds += [Bind(path, path) for path in named_paths(environment.values()) if os.path.exists(path)]
     plan = NodePlan((below,), tuple(binds), disks=(), own_network=False, upper=directory)
@@ -201,6 +211,11 @@ def _build_python(directory: Path, below: Path, wanted: list[str]) -> None:
         node.run(["python3", "-m", "venv", PYTHON], timeout=_PIP_PATIENCE)
         node.run([f"{PYTHON}/bin/pip", "install", "--no-input", *wanted], env=environment, timeout=_PIP_PATIENCE)
     _keep_environment(directory)
+
+
+def pip_settings() -> dict[str, str]:
+    """Variables that make a pip elsewhere reach what this machine's reaches."""
+    return pip_environment(_pip_config(), os.environ)
 
 
 def _pip_config() -> str:
