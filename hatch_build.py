@@ -2,7 +2,8 @@
 
 Two generators, because the two sides are used differently (ARCHITECTURE.md, "Generated code"):
 
-- the CRI (`protos/cri`) becomes betterproto2 dataclasses with grpclib services: `cri_shim.api.runtime.v1`;
+- what we serve (`protos/cri`, `protos/grpc`) becomes betterproto2 dataclasses with grpclib services, at its package's
+  name: `cri_shim.api.runtime.v1`;
 - containerd's API and what rides on it (the rest) becomes classic `pb2` modules with type stubs and grpclib stubs,
   at the path of their file: `protos/containerd/types/mount.proto` is `cri_shim.api.containerd.types.mount_pb2`.
 
@@ -24,6 +25,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 ROOT = Path(__file__).resolve().parent
 PROTOS = ROOT / "protos"
 API = ROOT / "cri_shim" / "api"
+SERVED = ("cri_shim/api/cri/", "cri_shim/api/grpc/")
 GENERATORS = ("grpcio-tools", "betterproto2_compiler", "grpclib")
 
 
@@ -60,16 +62,18 @@ def generate() -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     virtual = [f"cri_shim/api/{file.relative_to(PROTOS)}" for file in files]
-    cri = [name for name in virtual if name.startswith("cri_shim/api/cri/")]
+    served = [name for name in virtual if name.startswith(SERVED)]
     out = fresh / "tree"
     out.mkdir()
-    protoc(*(f"--{kind}_out={out}" for kind in ("python", "pyi", "grpclib_python")), *sorted(set(virtual) - set(cri)))
+    protoc(
+        *(f"--{kind}_out={out}" for kind in ("python", "pyi", "grpclib_python")), *sorted(set(virtual) - set(served))
+    )
     generated = out / "cri_shim" / "api"
     protoc(
         f"--python_betterproto2_out={generated}",
         "--python_betterproto2_opt=server_generation=async",
         "--python_betterproto2_opt=client_generation=async",
-        *cri,
+        *served,
     )
     for directory in [generated, *(path for path in generated.rglob("*") if path.is_dir())]:
         (directory / "__init__.py").touch()

@@ -2,7 +2,8 @@
 
 Start: the socket listens first and answers Unavailable, so that a kubelet that is quicker than we are waits instead of
 failing; then containerd is found and checked, CNI and images are read, and what runs is recovered. Only then is the
-server ready. Stop: the reverse; pods go on running, and the next start finds them.
+server ready. Stop: calls under way are answered, with all that they depend on still at work; then the reverse. Pods go
+on running, and the next start finds them.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from cri_shim.linux.facts import gather
 from cri_shim.observe.dependencies import watch_queue
 from cri_shim.observe.metrics import serving_metrics
 from cri_shim.server.serve import Server
+from cri_shim.server.under_way import UnderWay
 from cri_shim.state.container import REASON_OOM_KILLED
 from cri_shim.state.flights import Flights
 from cri_shim.state.images import ImageStore
@@ -51,19 +53,22 @@ from cri_shim.state.names import NameIndex
 from cri_shim.state.overlap import settle
 from cri_shim.state.paths import Paths
 from cri_shim.state.selinux_levels import SelinuxLevels
+from cri_shim.state.sole import sole_server
 from cri_shim.state.store import Store
 from cri_shim.stats.collector import Collector
 from cri_shim.stats.hierarchy import Hierarchies
 from cri_shim.streaming.server import StreamingServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from anyio.abc import TaskGroup
 
     from cri_shim.config.containerd_settings import TasksSettings
+    from cri_shim.config.reloads import Reloads
     from cri_shim.config.runtime_settings import CniSettings, RuntimeSettings
     from cri_shim.config.settings import Settings
+    from cri_shim.observe.supervisor import Supervisor
     from cri_shim.oci.facts import NodeFacts
     from cri_shim.oci.selinux import Contexts
     from cri_shim.state.container import Container
@@ -74,26 +79,36 @@ log = structlog.get_logger(__name__)
 _PAUSES = (0.05, 2.0)  # seconds: the first, the longest
 
 
-async def serve(settings: Settings, *, ready: Callable[[], None] | None = None) -> None:
-    """Serve the CRI until cancelled; `ready` is called once calls are answered.
+async def serve(settings: Settings, supervisor: Supervisor, reloads: Reloads) -> None:
+    """Serve the CRI until cancelled; `supervisor` hears how far it is, `reloads` brings settings that have changed.
 
     Raises FailedPrecondition when containerd is too old or lacks a service, or SELinux is asked for and its policy has
-    no labels for containers, AlreadyExists when another server answers on the socket, InvalidArgument for settings that
-    can't be met.
+    no labels for containers, AlreadyExists when another server answers on the socket or works in the state directory,
+    InvalidArgument for settings that can't be met.
     """
     started = time.monotonic()
+    paths = Paths(root=settings.cri_root, state=settings.cri_state)
+    await to_thread.run_sync(_make_directories, paths)
     confinement = await to_thread.run_sync(_selinux, settings.runtime)
-    async with Client(settings.containerd.address) as containerd, anyio.create_task_group() as tasks:
-        parts = await _build(settings, containerd, tasks, confinement)
+    async with (
+        sole_server(paths.state),
+        Client(settings.containerd.address) as containerd,
+        anyio.create_task_group() as tasks,
+        UnderWay(tasks) as under_way,
+    ):
+        parts = await _build(settings, containerd, under_way.group, confinement)
+        reloads.taken_by(parts.registries.take_over)
         streaming = StreamingServer(settings.streaming, NodeRuntime(parts))
         threads = to_thread.current_default_thread_limiter()
         watch_queue("threads", lambda: threads.statistics().tasks_waiting)
         async with (
             serving_metrics(settings.shim.metrics_address),
-            _releasing_streams(parts),
+            _releasing_streams(parts, under_way),
             Server(settings, [RuntimeService(parts, streaming), ImageService(parts)], partial(names, parts)) as server,
         ):
+            supervisor.status(f"waiting for containerd at {settings.containerd.address}")
             await _wait_for_containerd(parts)
+            supervisor.status("reading what runs")
             await _load(parts)
             await tasks.start(streaming.serve)
             listener = _Listener(parts)
@@ -105,17 +120,17 @@ async def serve(settings: Settings, *, ready: Callable[[], None] | None = None) 
             parts.events.begin()
             server.ready()
             log.info("ready", listen=settings.shim.address, seconds=round(time.monotonic() - started, 3))
-            if ready is not None:
-                ready()
+            supervisor.ready(f"serving at {settings.shim.address}, containerd {parts.health.version}")
             await anyio.sleep_forever()
 
 
 @asynccontextmanager
-async def _releasing_streams(parts: Parts) -> AsyncIterator[None]:
+async def _releasing_streams(parts: Parts, under_way: UnderWay) -> AsyncIterator[None]:
     """In the end, write what has been read of containers' output, and leave their FIFOs for the next server."""
     try:
         yield
     finally:
+        await under_way.end()
         with anyio.CancelScope(shield=True):
             await settle([container.io.release() for container in parts.containers if container.io is not None])
 
@@ -130,7 +145,6 @@ async def _build(
     settings: Settings, containerd: Client, tasks: TaskGroup, confinement: tuple[Contexts | None, SelinuxLevels]
 ) -> Parts:
     paths = Paths(root=settings.cri_root, state=settings.cri_state)
-    await to_thread.run_sync(_make_directories, paths)
     registries = Registries(paths.registry_hosts)
     await to_thread.run_sync(registries.take_over, settings)
     architecture = host_platform().partition("/")[2]

@@ -26,8 +26,13 @@ VERSION = 3
 
 def dump(settings: Settings) -> str:
     """The settings as a configuration file, defaults and passwords included."""
+    return toml({"version": VERSION, **as_tree(settings)})
+
+
+def as_tree(settings: Settings) -> dict[str, object]:
+    """The settings as a file has them, but for its version: plain values, in tables by containerd's names."""
     plugins = {plugin: tree(getattr(settings, name)) for name, plugin in PLUGINS.items()}
-    return toml({"version": VERSION, **tree(settings.containerd), "plugins": plugins})
+    return {**tree(settings.containerd), "plugins": plugins}
 
 
 def toml(table: Mapping[str, object]) -> str:
@@ -59,7 +64,7 @@ def _lines(table: Mapping[str, object], path: tuple[str, ...]) -> Iterator[str]:
     """The statements of one table: its own values first, then the tables below it."""
     for key, value in table.items():
         if not _is_table(value) and not _is_list_of_tables(value):
-            yield f"{written(key)} = {_inline(value)}"
+            yield f"{written(key)} = {inline(value)}"
     for key, value in table.items():
         header = ".".join(map(written, (*path, key)))
         if _is_table(value):
@@ -81,7 +86,8 @@ def _is_list_of_tables(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(map(_is_table, value))
 
 
-def _inline(value: object) -> str:  # noqa: PLR0911  (one line per kind of TOML value)
+def inline(value: object) -> str:  # noqa: PLR0911  (one line per kind of TOML value)
+    """One value as TOML writes it on one line. TypeError for what TOML has no form for."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -94,7 +100,7 @@ def _inline(value: object) -> str:  # noqa: PLR0911  (one line per kind of TOML 
         case dt.datetime() | dt.date() | dt.time():
             return value.isoformat()
         case list():
-            return "[" + ", ".join(map(_inline, value)) + "]"
+            return "[" + ", ".join(map(inline, value)) + "]"
         case Mapping():
-            return "{" + ", ".join(f"{written(key)} = {_inline(below)}" for key, below in value.items()) + "}"
+            return "{" + ", ".join(f"{written(key)} = {inline(below)}" for key, below in value.items()) + "}"
     raise TypeError(f"TOML has no {type(value).__name__}: {value!r}")

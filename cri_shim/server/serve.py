@@ -9,6 +9,7 @@ import anyio
 from anyio import to_thread
 
 from cri_shim.codec import CriCodec, prepare
+from cri_shim.server.health import Health
 from cri_shim.server.instrumented import Gate, Instrumented, Limits, message_classes
 from cri_shim.server.listener import Listener, open_listener
 from cri_shim.server.transport import Transport
@@ -42,7 +43,13 @@ class Server:
         limits = Limits(grpc.max_recv_message_size, grpc.max_send_message_size)
         self._settings = settings
         self._gate = Gate()
-        self._services = [Instrumented(service, self._gate, limits, names) for service in services]
+        self._health = Health(self._gate)
+        always = Gate()  # health is told whatever it is
+        always.ready = True
+        self._services = [
+            *(Instrumented(service, self._gate, limits, names) for service in services),
+            Instrumented(self._health, always, limits, names),
+        ]
         self._listener: Listener | None = None
         self._transport: Transport | None = None
         self._preparing: asyncio.Task[None] | None = None
@@ -50,6 +57,7 @@ class Server:
     def ready(self) -> None:
         """Let calls through."""
         self._gate.ready = True
+        self._health.changed()
 
     async def __aenter__(self) -> Self:
         shim = self._settings.shim
@@ -78,6 +86,7 @@ class Server:
         if self._preparing is not None:
             await self._preparing
         self._gate.shut()
+        self._health.changed()
         await transport.drain(DRAIN_SECONDS)
         transport.close()
         await transport.wait_closed()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from grpclib.config import Configuration
@@ -39,6 +40,9 @@ Q = TypeVar("Q")
 CALLS_AT_ONCE = 1 << 20
 RELAYED = "relayed call"
 _PREFIX = struct.Struct(">BI")  # whether the message is compressed, and its length: gRPC's length-prefixed message
+
+# From Python 3.13 on, a loop removes the file of a socket that it closes; that is systemd's to do, or the listener's.
+_KEPT: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
 
 WINDOWS = Configuration(http2_connection_window_size=64 << 20, http2_stream_window_size=4 << 20)
 
@@ -98,7 +102,7 @@ class Transport(GrpcServer):
     async def listen(self, sock: socket.socket) -> None:
         """Serve on a Unix socket that listens already."""
         factory = self._connections.entrance if self._connections else self._protocol_factory
-        self._server = await self._loop.create_unix_server(factory, sock=sock)
+        self._server = await self._loop.create_unix_server(factory, sock=sock, **_KEPT)
         self._server_closed_fut = self._loop.create_future()
 
     def close(self) -> None:

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from click.testing import Result
 
     from cri_shim.config import Settings
+    from cri_shim.config.reloads import Reloads
+    from cri_shim.observe.supervisor import Supervisor
 
 
 def raising(*errors: Exception) -> Any:
     """A node that fails as one does whose tasks fail: wrapped in a group."""
 
-    async def serve(_settings: Settings) -> None:
+    async def serve(_settings: Settings, _supervisor: Supervisor, _reloads: Reloads) -> None:
         raise ExceptionGroup("unhandled errors in a TaskGroup", list(errors))
 
     return serve
@@ -37,7 +39,7 @@ def test_a_signal_ends_it_and_it_tidies_up(
 ) -> None:
     tidied: list[bool] = []
 
-    async def serve(_settings: Settings) -> None:
+    async def serve(_settings: Settings, _supervisor: Supervisor, _reloads: Reloads) -> None:
         os.kill(os.getpid(), number)
         try:
             await anyio.sleep_forever()
@@ -53,20 +55,27 @@ def test_a_signal_ends_it_and_it_tidies_up(
     assert number.name in result.stderr
 
 
-def test_sighup_takes_over_the_level_of_the_log_and_a_broken_file_changes_nothing(
+SIGHUP_FILES = (  # what the file says in turn; each time a line is logged at debug
+    "log_level = 'debug'\nshim_timeout = '30s'",
+    "log_level = 'chatty'",
+    "log_level = 'info'\nshim_timeout = '5s'\n[grpc]\ngid = 7",
+)
+
+
+def test_sighup_takes_over_the_level_of_the_log_tells_of_the_rest_and_a_broken_file_changes_nothing(
     run: Callable[..., Result], node_serves: Callable[[Any], None], tmp_path: Path
 ) -> None:
     file = tmp_path / "a.toml"
-    level = "version = 3\n[plugins.'io.cri-shim.v1']\nlog_level = "
-    file.write_text(f"{level}'info'\n")
+    head = "version = 3\n[plugins.'io.cri-shim.v1']\n"
+    file.write_text(f"{head}log_level = 'info'\n")
 
-    async def serve(_settings: Settings) -> None:
+    async def serve(_settings: Settings, _supervisor: Supervisor, _reloads: Reloads) -> None:
         log = structlog.get_logger()
-        for text, said in ((f"{level}'debug'\n", "first"), (f"{level}'chatty'\n", "second")):
-            file.write_text(text)
+        for number, text in enumerate(SIGHUP_FILES):
+            file.write_text(head + text)
             os.kill(os.getpid(), signal.SIGHUP)
             await anyio.sleep(0.3)
-            log.debug(said)
+            log.debug("line", number=number)
         os.kill(os.getpid(), signal.SIGTERM)
         await anyio.sleep_forever()
 
@@ -74,9 +83,15 @@ def test_sighup_takes_over_the_level_of_the_log_and_a_broken_file_changes_nothin
     result = run("serve", "--config", file, "--log-format", "json")
     assert result.exit_code == 0
     lines = [json.loads(line) for line in result.stderr.splitlines()]
-    messages = ["configuration read again", "first", "configuration left as it was", "second", "ending"]
-    assert [line["msg"] for line in lines] == messages
-    assert "chatty" in lines[2]["problem"]
+    level, timeout, group = 'plugins."io.cri-shim.v1".log_level', 'plugins."io.cri-shim.v1".shim_timeout', "grpc.gid"
+    told = [line.get("key") or f"{line['msg']} {line.get('number', '')}".strip() for line in lines]
+    again, kept = "configuration read again", "configuration left as it was"
+    assert told == [level, again, "line 0", kept, "line 1", group, level, timeout, again, "ending"]
+    assert "chatty" in lines[3]["problem"]
+    effects = {line["key"]: line["takes_effect"] for line in lines if "key" in line}
+    assert effects == {
+        level: "now", timeout: "when cri-shim is restarted", group: "when containerd is restarted"
+    }  # fmt: skip
 
 
 def test_the_options_reach_the_node(
@@ -84,7 +99,7 @@ def test_the_options_reach_the_node(
 ) -> None:
     seen: list[Settings] = []
 
-    async def serve(settings: Settings) -> None:
+    async def serve(settings: Settings, _supervisor: Supervisor, _reloads: Reloads) -> None:
         seen.append(settings)
         os.kill(os.getpid(), signal.SIGTERM)
         await anyio.sleep_forever()

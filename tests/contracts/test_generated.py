@@ -15,7 +15,8 @@ from tests.contracts.descriptors import VIRTUAL, project_descriptors
 CRI: Contract = next(
     from_descriptor(file) for file in project_descriptors().file if file.name == f"{VIRTUAL}/cri/v1/api.proto"
 )
-CLASSES = {url.partition("/")[2]: cls for url, cls in default_message_pool.url_to_type.items()}
+POOL = {url.partition("/")[2]: cls for url, cls in default_message_pool.url_to_type.items()}
+CLASSES = {name: cls for name, cls in POOL.items() if name.startswith("runtime.v1.")}
 
 
 def folded(name: str) -> str:
