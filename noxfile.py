@@ -18,7 +18,7 @@ nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "tests", "integration"]
 
-PYTHON_TREES = ("cri_shim", "tests", "integration", "bench", "docker", "noxfile.py", "hatch_build.py")
+PYTHON_TREES = ("cri_shim", "tests", "integration", "bench", "debian", "docker", "noxfile.py", "hatch_build.py")
 PROJECT = ("-e", ".")
 INTEGRATION_SECONDS = "300"
 BUILD_SECONDS = "900"
@@ -135,3 +135,16 @@ def kubelet(session: nox.Session) -> None:
     install(session, *PROJECT, group="test")
     arguments = selection(session, "integration/standalone_kubelet")
     session.run("pytest", "--timeout", INTEGRATION_SECONDS, *arguments, env={"KUBELET": binary})
+
+
+@nox.session
+def deb(session: nox.Session) -> None:
+    """The Debian package in dist/, installed, run and purged in Debian's releases; `--build-only` leaves that out."""
+    install(session, *PROJECT, "build", group="test")
+    session.run("python", "-m", "build", "--wheel", "--outdir", "dist", ".", silent=True)
+    wheel = max(Path("dist").glob("cri_shim-*.whl"), key=lambda path: path.stat().st_mtime)
+    package = str(session.run("python", "debian/build.py", str(wheel), "dist", silent=True)).strip().splitlines()[-1]
+    session.log(f"built {package}")
+    if "--build-only" not in session.posargs:
+        tests_of_it = ["integration/test_deb.py", *session.posargs]
+        session.run("pytest", "--timeout", "900", *tests_of_it, env={"CRI_SHIM_DEB": package})
