@@ -9,7 +9,19 @@ from cri_shim.cli.lazy import LazyGroup
 __all__ = ["cli", "main"]
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
-_ORDER = ("serve", "install", "uninstall", "demo", "timeline", "images", "pulls", "smoke", "config", "version")
+_ORDER = (
+    "serve",
+    "install",
+    "uninstall",
+    "demo",
+    "timeline",
+    "images",
+    "pulls",
+    "smoke",
+    "config",
+    "completion",
+    "version",
+)
 
 
 @click.group(cls=LazyGroup, package="cri_shim.cli", names=_ORDER, context_settings=_CONTEXT)

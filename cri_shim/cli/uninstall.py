@@ -9,7 +9,12 @@ from cri_shim.cli.failure import Failure, plainly
 
 @click.command(short_help="Undo what `cri-shim install` did.")
 @click.option("--apply", is_flag=True, help="Do it; without this, only what would be done is shown.")
-@click.option("--root", metavar="DIR", help="The root directory of an image, as given to `cri-shim install`.")
+@click.option(
+    "--root",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False),
+    help="The root directory of an image, as given to `cri-shim install`.",
+)
 def command(root: str | None, *, apply: bool) -> None:
     """Give the node's CRI back to containerd's own plugin. Pods that run go on.
 

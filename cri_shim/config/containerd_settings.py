@@ -16,7 +16,7 @@ CLEANUP_TIMEOUT = "io.containerd.timeout.cri.defercleanup"
 
 @dataclass(frozen=True)
 class GrpcSettings:
-    """`[grpc]`, or `[plugins."io.containerd.server.v1.grpc"]` from version 4 on; sizes in bytes."""
+    """`[grpc]`: containerd's socket; from version 4 on `plugins."io.containerd.server.v1.grpc"`. Sizes in bytes."""
 
     address: str = "/run/containerd/containerd.sock"
     uid: int = 0
@@ -32,7 +32,7 @@ class GrpcSettings:
 
 @dataclass(frozen=True)
 class TtrpcSettings:
-    """`[ttrpc]`, or `[plugins."io.containerd.server.v1.ttrpc"]`."""
+    """`[ttrpc]`: the socket that shims report to; from version 4 on `plugins."io.containerd.server.v1.ttrpc"`."""
 
     address: str = ""
     uid: int = 0

@@ -24,22 +24,22 @@ def host_platform() -> str:
 class ImagePlatform:
     """`[…runtime_platforms.<handler>]`: the images and the snapshotter that a handler's pods run from."""
 
-    platform: str = ""
-    snapshotter: str = ""
+    platform: str = ""  # such as "linux/arm64"
+    snapshotter: str = ""  # what the handler's images are unpacked into
 
 
 @dataclass(frozen=True)
 class ImageDecryption:
     """`[…image_decryption]`: where keys for encrypted images are; "" switches decryption off."""
 
-    key_model: str = "node"
+    key_model: str = "node"  # "node": keys lie on the node
 
 
 @dataclass(frozen=True)
 class Mirror:
     """`[…registry.mirrors.<host>]`, deprecated for `hosts.toml`."""
 
-    endpoint: tuple[str, ...] = ()
+    endpoint: tuple[str, ...] = ()  # URLs, tried in order
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ class RegistryAuth:
 class RegistryTls:
     """`[…registry.configs.<host>.tls]` of containerd 1.7; later ones read `hosts.toml` only."""
 
-    insecure_skip_verify: bool = False
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
+    insecure_skip_verify: bool = False  # take any certificate
+    ca_file: str = ""  # PEM
+    cert_file: str = ""  # the client's
+    key_file: str = ""  # the client's
 
 
 @dataclass(frozen=True)
@@ -74,30 +74,32 @@ class RegistryConfig:
 class RegistrySettings:
     """`[…registry]`: `config_path` is a colon-separated list of directories with a `hosts.toml` per registry."""
 
-    config_path: str = ""
+    config_path: str = ""  # directories with a hosts.toml per registry, separated by colons; read at each pull
     mirrors: Mapping[str, Mirror] = field(default_factory=dict)
     configs: Mapping[str, RegistryConfig] = field(default_factory=dict)
     auths: Mapping[str, RegistryAuth] = field(default_factory=dict)
-    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # sent with each request, by name
 
 
 @dataclass(frozen=True)
 class ImageSettings:
     """The images table; `stats_collect_period` is a whole number of seconds here, as in containerd."""
 
-    snapshotter: str = "overlayfs"
-    disable_snapshot_annotations: bool = True
-    discard_unpacked_layers: bool = False
-    pinned_images: Mapping[str, str] = field(default_factory=lambda: {"sandbox": PAUSE_IMAGE})
+    snapshotter: str = "overlayfs"  # what images are unpacked into, and containers run from
+    disable_snapshot_annotations: bool = True  # layers carry no labels for remote snapshotters
+    discard_unpacked_layers: bool = False  # drop the compressed layers once they are unpacked
+    pinned_images: Mapping[str, str] = field(
+        default_factory=lambda: {"sandbox": PAUSE_IMAGE}
+    )  # images that are never collected, by their role; `sandbox` is the pause image
     runtime_platforms: Mapping[str, ImagePlatform] = field(default_factory=dict)
     registry: RegistrySettings = field(default_factory=RegistrySettings)
     image_decryption: ImageDecryption = field(default_factory=ImageDecryption)
-    max_concurrent_downloads: int = 3
+    max_concurrent_downloads: int = 3  # layers at once
     concurrent_layer_fetch_buffer: int = 0
-    image_pull_progress_timeout: Seconds = 300.0
-    image_pull_with_sync_fs: bool = False
-    stats_collect_period: int = 10
-    use_local_image_pull: bool = False
+    image_pull_progress_timeout: Seconds = 300.0  # a pull is given up when nothing came for so long
+    image_pull_with_sync_fs: bool = False  # sync the file system of a layer before it counts as unpacked
+    stats_collect_period: int = 10  # how often snapshots are measured, a number of seconds
+    use_local_image_pull: bool = False  # containerd's older way to pull
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cri_shim.config.convert import build
@@ -16,6 +16,8 @@ from cri_shim.config.source import Table, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from cri_shim.config.source import Origin, Path
 
 CONTAINERD_FILE = "/etc/containerd/config.toml"
 OWN_FILE = "/etc/cri-shim/config.toml"
@@ -33,10 +35,15 @@ PLUGINS = {
 
 @dataclass(frozen=True)
 class Loaded:
-    """Settings, and what an operator should hear about them, one line each."""
+    """Settings, and what an operator should hear about them, one line each.
+
+    `origins` says where each was written, by its path in Settings; `foreign` are tables of containerd's other plugins.
+    """
 
     settings: Settings
     warnings: tuple[str, ...]
+    origins: Mapping[Path, Origin] = field(default_factory=dict)
+    foreign: tuple[Origin, ...] = ()
 
 
 def default_files() -> list[str]:
@@ -53,7 +60,7 @@ def load(files: Iterable[str] = (), overrides: Mapping[str, object] | None = Non
     """
     report = Report()
     settings = effective(_settings(merged(files, overrides or {}, report, root), report), report)
-    return Loaded(settings, report.finish())
+    return Loaded(settings, report.finish(), report.origins, tuple(report.foreign))
 
 
 def default() -> Settings:
@@ -84,3 +91,5 @@ def _misspelt(others: Mapping[str, Table | Value], report: Report) -> None:
     for plugin, entry in others.items():
         if plugin.startswith(("io.containerd.cri.", "io.cri-shim.", "cri-shim")):
             report.unknown(entry.origin, PLUGINS.values())
+        else:
+            report.foreign.append(entry.origin)

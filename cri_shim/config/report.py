@@ -24,11 +24,12 @@ class ConfigInvalid(InvalidArgument):
 
 @dataclass
 class Report:
-    """Errors and warnings so far, and where each setting came from (by its path in `Settings`)."""
+    """Errors and warnings so far, where each setting came from (by its path in `Settings`), and what is not for us."""
 
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     origins: dict[Path, Origin] = field(default_factory=dict)
+    foreign: list[Origin] = field(default_factory=list)
 
     def wrong(self, origin: Origin, value: object, allowed: str, *, secret: bool = False) -> None:
         """A value that can't be: the file, the line, the key, the value and what is allowed."""

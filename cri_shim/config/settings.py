@@ -30,10 +30,10 @@ class StreamingSettings:
     """`[plugins."io.containerd.grpc.v1.cri"]`: the HTTP server for exec, attach and port-forward; seconds."""
 
     disable_tcp_service: bool = True
-    stream_server_address: str = "127.0.0.1"
-    stream_server_port: str = "0"
-    stream_idle_timeout: Seconds = 4 * 3600.0
-    enable_tls_streaming: bool = False
+    stream_server_address: str = "127.0.0.1"  # where exec, attach and port-forward are served
+    stream_server_port: str = "0"  # "0" takes a free one
+    stream_idle_timeout: Seconds = 4 * 3600.0  # without traffic, a session ends
+    enable_tls_streaming: bool = False  # with a certificate made at start, or with the one below
     x509_key_pair_streaming: TlsKeyPair = field(default_factory=TlsKeyPair)
 
 

@@ -16,7 +16,19 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-COMMANDS = ("serve", "install", "uninstall", "demo", "timeline", "images", "pulls", "smoke", "config", "version")
+COMMANDS = (
+    "serve",
+    "install",
+    "uninstall",
+    "demo",
+    "timeline",
+    "images",
+    "pulls",
+    "smoke",
+    "config",
+    "completion",
+    "version",
+)
 
 
 def test_help_lists_every_command(run: Callable[..., Result]) -> None:

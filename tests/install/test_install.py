@@ -206,3 +206,10 @@ def test_a_path_that_can_not_stand_in_a_unit_is_refused(system: System) -> None:
     result = system.run("install", "--apply", "--executable", "/opt/my shim/cri-shim")
     assert result.exit_code == 1
     assert "'/opt/my shim/cri-shim' can't stand in a systemd unit" in result.output
+
+
+def test_a_root_directory_that_is_not_there_is_refused(system: System) -> None:
+    system.root /= "none"
+    result = system.run("install", "--apply")
+    assert result.exit_code == 2
+    assert "does not exist" in result.output
