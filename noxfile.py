@@ -1,7 +1,7 @@
 """The project's sessions: `nox` runs the checks, `nox -s NAME` one of them; what follows `--` goes to the tool.
 
 Each session has an environment of its own, which is kept and used again until its dependencies or the contracts change.
-The sessions with a node (integration, bench, critest) need root, and the Debian packages that `make` names.
+The sessions with a node (integration, bench, critest, kubelet) need root, and the Debian packages that `make` names.
 """
 
 from __future__ import annotations
