@@ -114,7 +114,7 @@ class Tasks:
     async def delete_process(self, container_id: str, exec_id: str) -> pb.DeleteResponse:
         """Remove an ended exec; how it ended. FailedPrecondition while it runs."""
         request = pb.DeleteProcessRequest(container_id=container_id, exec_id=exec_id)
-        return await self._channel.call(self._stub.DeleteProcess, request)
+        return await self._of_shim(lambda: self._channel.call(self._stub.DeleteProcess, request))
 
     async def exec(
         self,

@@ -38,6 +38,7 @@ METHODS = {
         containers.CreateContainerResponse,
     ),
     "/containerd.services.tasks.v1.Tasks/Wait": (UNARY, tasks.WaitRequest, tasks.WaitResponse),
+    "/containerd.services.tasks.v1.Tasks/DeleteProcess": (UNARY, tasks.DeleteProcessRequest, tasks.DeleteResponse),
     "/containerd.services.events.v1.Events/Subscribe": (STREAM, SubscribeRequest, Envelope),
 }
 

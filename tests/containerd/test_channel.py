@@ -110,6 +110,19 @@ async def hang(stream):
     await asyncio.sleep(30)
 
 
+async def test_an_exec_whose_shim_is_just_going_is_gone(fake, client):
+    answers = [(Status.UNKNOWN, "ttrpc: closed"), (Status.NOT_FOUND, "no such process")]
+
+    async def delete(stream):
+        await stream.recv_message()
+        raise GRPCError(*answers.pop(0))
+
+    fake.answers["DeleteProcess"] = delete
+    with pytest.raises(errors.NotFound):
+        await client.tasks.delete_process("container", "exec")
+    assert answers == []
+
+
 async def test_a_deadline_is_told_to_containerd_and_kept_here(fake, client):
     left = []
 
