@@ -11,8 +11,8 @@ from grpclib import GRPCError
 from grpclib.const import Status
 
 from cri_shim.api.runtime import v1 as cri
-from integration.harness.containerd import MAIN
-from integration.kubelet import eventually
+from integration.harness.containerd import MAIN, PAUSE
+from integration.kubelet import BUSYBOX, eventually
 from integration.restarts import killed_during, restart
 
 if TYPE_CHECKING:
@@ -225,13 +225,16 @@ NATIVE = """
 
 
 @pytest.fixture
-async def native(running: RunningNode) -> AsyncIterator[str]:
-    """A handler whose snapshotter copies, and maps nothing."""
+async def native(running: RunningNode, images: cri.ImageServiceStub) -> AsyncIterator[str]:
+    """A handler whose snapshotter copies, and maps nothing; the images' layers may be in another one alone."""
     assert running.shim
     path, daemon = running.node.path(MAIN.config), running.shim.daemon
     usual = path.read_text()
     path.write_text(usual + NATIVE)
     await to_thread.run_sync(daemon.restart)
+    for image in (PAUSE, BUSYBOX, PARTS):
+        wanted = cri.ImageSpec(image=image, runtime_handler="native")
+        await images.pull_image(cri.PullImageRequest(image=wanted, sandbox_config=cri.PodSandboxConfig()))
     yield "native"
     path.write_text(usual)
     await to_thread.run_sync(daemon.restart)
@@ -247,8 +250,6 @@ def snapshots(containerd: Containerd) -> dict[str, str]:
 async def test_a_snapshotter_that_can_not_map_ids_has_a_copy_that_is_the_pods_users(
     native: str, kubelet: Kubelet, running: RunningNode, containerd: Containerd
 ) -> None:
-    wanted = cri.ImageSpec(image=PARTS, runtime_handler=native)  # else its layers may be in another snapshotter alone
-    await kubelet.images.pull_image(cri.PullImageRequest(image=wanted))
     pod = await run_pod(kubelet, native)
     mounts = [image_mount()]
     first = await kubelet.run(pod, container_config(kubelet, "first", image=PARTS, mounts=mounts))
