@@ -34,6 +34,7 @@ pytestmark = [
 ]
 
 CHECKPOINTS = "/var/lib/kubelet/checkpoints"
+CRI_ROOT = "/var/lib/containerd/io.containerd.grpc.v1.cri"
 COUNTER = (
     "sh",
     "-c",
@@ -128,6 +129,22 @@ async def test_a_container_waits_for_its_start_across_a_restart_of_ours(
     await restart(restoring, "kill -9")
     await kubelet.start(container)
     await goes_on(kubelet, container)
+
+
+async def test_a_container_that_a_cut_off_checkpoint_has_frozen_is_thawed(
+    kubelet: Kubelet, restoring: RunningNode
+) -> None:
+    pod = await kubelet.run_pod()
+    container = await kubelet.run(pod, kubelet.container_config(COUNTER))
+    await counted(kubelet, container, 2)
+    restoring.containerd.ctr("tasks", "pause", container)  # as it is while CRIU is at work
+    work = restoring.node.path(f"{CRI_ROOT}/containers/{container}/ctrd-checkpoint")
+    work.mkdir()
+    await restart(restoring, "kill -9")
+    before = await numbers(kubelet, container)
+    await counted(kubelet, container, before[-1] + 3)
+    assert (await kubelet.status(container)).state == cri.ContainerState.CONTAINER_RUNNING
+    assert not work.exists()
 
 
 async def test_a_container_goes_on_from_an_image_of_its_archive(kubelet: Kubelet, restoring: RunningNode) -> None:

@@ -89,6 +89,11 @@ class PullProgress:
         self.bytes_read += more
         PULLED_BYTES.inc(more)
 
+    def completed(self) -> None:
+        """The pull has succeeded: what was still to come of the blobs that are known has come, told of or not."""
+        for blob in self._outstanding():
+            self._came(blob, blob.total)
+
     def rest(self) -> list[Done]:
         """What was being done when the transfer ended: containerd says nothing of its last quarter of a second."""
         return [

@@ -51,6 +51,7 @@ class Pulls:
         try:
             yield progress
             status = "success"
+            progress.completed()
             seconds = time.monotonic() - begin
             PULL_SECONDS.observe(seconds)
             if progress.bytes_read:

@@ -133,3 +133,9 @@ def test_what_is_done_to_a_layer_has_a_beginning_and_an_end_also_where_the_end_i
         "layer-sha256:b": "downloading 0/0 MB",
         "layer-sha256:c": "extracting 0/0 MB",
     }
+
+
+def test_what_was_on_its_way_when_a_pull_succeeded_has_come() -> None:
+    progress = heard(("downloading", "layer-1", 4), ("waiting", "layer-2", 0), ("complete", "config-1", 0))
+    progress.completed()
+    assert progress.bytes_read == 30
