@@ -252,10 +252,7 @@ async def test_kubelets_may_ask_at_a_socket_of_its_own(with_own_socket: Path) ->
         async with Channel(path=str(node.node.path(socket))) as channel:
             answer = await cri.RuntimeServiceStub(channel).status(cri.StatusRequest())
         assert answer.status
-        assert {one.type: one.status for one in answer.status.conditions} == {
-            "RuntimeReady": True,
-            "NetworkReady": True,
-        }
+        assert {one.type for one in answer.status.conditions if one.status} >= {"RuntimeReady", "NetworkReady"}
         assert "Server:" in node.ctr("version")  # at containerd's own socket, which has not moved
     finally:
         node.close()
