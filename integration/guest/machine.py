@@ -36,7 +36,7 @@ _KERNEL: Final = (
     "root=/dev/vda",
     "rw",
     "loglevel=4",
-    "systemd.show_status=1",
+    "systemd.show_status=auto",
     "systemd.firstboot=no",  # it would ask on the console
     "transparent_hugepage=never",
     "mitigations=off",
@@ -96,7 +96,7 @@ class Machine:
             *("-kernel", str(self.boot.kernel), "-initrd", str(self.boot.initrd), "-append", self._kernel_line()),
             *("-serial", f"file:{self.console}", "-device", "virtio-serial"),
             *(word for drive in drives for word in ("-drive", drive)),
-            *_port(OUTPUT, "stdio", "signal=off"),
+            *_port(OUTPUT, "file", "path=/dev/stdout", "append=on"),  # `stdio` would be closed with our input
             *_port(RESULTS, "file", f"path={self.results}"),
         ]
 
