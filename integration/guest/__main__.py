@@ -4,13 +4,15 @@
     python -m integration.guest units apparmor      some of them
     python -m integration.guest --list
 
-Reports (JUnit) and logs go to the directory that `--results` names.
+Reports (JUnit) and logs go to the directory that `--results` names. Where $CRITEST names a critest binary, its AppArmor
+tests are steps, too.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tarfile
 import tempfile
@@ -29,7 +31,9 @@ _BOOT: float = 600.0  # seconds that the guest may take for all that isn't a ste
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns 0 when all steps succeeded, 1 when one didn't, 2 when there is no guest."""
-    steps = {step.name: step for step in work.steps(slow=machine.accelerator() != machine.KVM)}
+    critest = os.environ.get("CRITEST")
+    slow = machine.accelerator() != machine.KVM
+    steps = {step.name: step for step in work.steps(slow=slow, critest=bool(critest))}
     parser = argparse.ArgumentParser(prog="integration.guest", description="tests in a machine of their own")
     parser.add_argument("steps", nargs="*", metavar="STEP", help=f"of: {', '.join(steps)} (default: all)")
     parser.add_argument("--list", action="store_true", help="print the steps with their commands")
@@ -44,16 +48,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         machine.require()
         with tempfile.TemporaryDirectory(prefix="cri-shim-guest-") as directory:
-            return _run(chosen, Path(directory), options.results)
+            return _run(chosen, Path(directory), options.results, Path(critest) if critest else None)
     except HarnessError as error:
         sys.stderr.write(f"guest: {error}\n")
         return 2
 
 
-def _run(steps: Sequence[work.Step], directory: Path, results: Path | None) -> int:
+def _run(steps: Sequence[work.Step], directory: Path, results: Path | None, critest: Path | None) -> int:
     """Boot, wait, and show what came of it."""
     boot = disks.boot()
-    project = disks.project(directory, json.dumps([step.to_json() for step in steps]))
+    project = disks.project(directory, json.dumps([step.to_json() for step in steps]), critest)
     guest = machine.Machine(boot, project, work.COMMAND, directory)
     begin = time.monotonic()
     guest.run(_BOOT + sum(step.seconds for step in steps))

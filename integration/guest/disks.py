@@ -12,7 +12,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from integration.guest.work import SOURCE, STEPS
+from integration.guest.work import CRITEST, SOURCE, STEPS
 from integration.harness import cache, host, rootfs
 from integration.harness.errors import HarnessError
 from integration.harness.guardian import PROJECT
@@ -80,8 +80,8 @@ def boot() -> Boot:
     )
 
 
-def project(directory: Path, steps: str) -> Disk:
-    """A disk made in `directory`, with what the guest runs of the project, and `steps` as a file of that name."""
+def project(directory: Path, steps: str, critest: Path | None) -> Disk:
+    """A disk made in `directory`, with what the guest runs of the project, the text of `steps`, and `critest`."""
     staged = directory / "project"
     staged.mkdir()
     (staged / STEPS).write_text(steps)
@@ -91,6 +91,8 @@ def project(directory: Path, steps: str) -> Disk:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"), symlinks=True)
         elif source.exists():
             shutil.copy2(source, target)
+    if critest:
+        shutil.copy2(critest, staged / CRITEST)
     _compile(staged)
     _make("project", staged, directory / "project.ext4")
     return Disk("project", directory / "project.ext4", SOURCE)

@@ -16,6 +16,7 @@ SOURCE: Final = "/usr/src/cri-shim"  # the project, in the guest
 STEPS: Final = "steps.json"
 RESULTS: Final = "/var/lib/cri-shim-guest"
 OUTCOMES: Final = "outcomes.json"
+CRITEST: Final = "critest"
 
 
 # As the kernel's command line has it: what doesn't need quotes.
@@ -82,14 +83,23 @@ class Outcome:
         return asdict(self)
 
 
-def steps(*, slow: bool) -> Iterator[Step]:
-    """All of them; on a `slow` machine, whose processor is software, they may take longer."""
+def steps(*, slow: bool, critest: bool) -> Iterator[Step]:
+    """All of them; on a `slow` machine, whose processor is software, they may take longer. `critest` is on the disk."""
     stretched = {SLOWNESS: str(_SLOWNESS)} if slow else {}
     for endpoint in ("shim", "containerd"):
         yield _tests(f"cgroups-{endpoint}", _CGROUPS, stretched, endpoint)
         yield _tests(f"machine-{endpoint}", _MACHINE, {**stretched, SWITCH: VALUE}, endpoint)
+        if critest:
+            yield _critest(stretched, endpoint)
     yield _tests("differential", ("integration/differential", "-k", _DIFFERENTIAL), stretched)
     yield _tests("units", ("integration/test_units.py",), {**stretched, SWITCH: VALUE})
+
+
+def _critest(environment: Mapping[str, str], endpoint: str) -> Step:
+    """Kubernetes' own tests of AppArmor, which skip themselves where there is none."""
+    options = ("--endpoint", endpoint, "--report", f"{RESULTS}/critest-{endpoint}", "-ginkgo.focus=AppArmor")
+    command = (f"{PYTHON}/bin/python", "-m", "integration.critest", f"{SOURCE}/{CRITEST}", *options)
+    return Step(f"critest-{endpoint}", command, _LONGEST, {**environment, SWITCH: VALUE})
 
 
 def _tests(name: str, selection: tuple[str, ...], environment: Mapping[str, str], endpoint: str = "shim") -> Step:
