@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import base64
+import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from grpclib import GRPCError
 from grpclib.const import Status
 
 from cri_shim.api.runtime import v1 as cri
+from integration.harness.containerd import MAIN
 from integration.harness.own_registry import PASSWORD, REFRESH, USER, OwnRegistry
+from integration.kubelet import eventually
 from integration.pull.pulls import ACCOUNT, lead, pull, refusal
 
 if TYPE_CHECKING:
@@ -88,3 +93,33 @@ async def test_who_is_refused_is_told_what_was_given(client: Kubelet, registry: 
     assert "no credentials were given" in (error.message or "")
     error = await refusal(client, auth=cri.AuthConfig(username=USER, password="open-sesame"))
     assert "given don't do" in (error.message or "")
+
+
+@pytest.mark.shim_only
+async def test_an_account_that_is_configured_counts_without_a_restart(
+    client: Kubelet, registry: OwnRegistry, pulling: RunningNode
+) -> None:
+    """Improvement: containerd reads its configuration at start alone."""
+    assert pulling.shim
+    registry.auth = "basic"
+    await refusal(client)
+    configuration, process = pulling.node.path(MAIN.config), pulling.shim.daemon.pid
+    before = configuration.read_text()
+    account = f"registry.configs.'{registry.address}:{registry.port}'.auth"
+    lines = f"[plugins.'io.containerd.cri.v1.images'.{account}]\n  username = '{USER}'\n  password = '{PASSWORD}'\n"
+    try:
+        configuration.write_text(before + lines)
+        os.kill(process, signal.SIGHUP)
+
+        async def opened() -> str | None:
+            try:
+                return await pull(client)
+            except GRPCError:
+                return None
+
+        assert await eventually(opened)
+        assert pulling.shim.daemon.pid == process
+    finally:
+        configuration.write_text(before)
+        os.kill(process, signal.SIGHUP)
+    assert PASSWORD not in "".join(pulling.logs().values())
