@@ -102,7 +102,7 @@ def node(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Side by side with containerd's own CRI plugin; `--quick`, `--json FILE`."""
+    """Side by side with containerd's own CRI plugin; `--quick`, `--only KIND`, `--json FILE`."""
     install(session, *PROJECT)
     session.run("python", "-m", "bench", *session.posargs)
 

@@ -56,7 +56,8 @@ class WebSocketClient:
                         assert (frame.opcode is Opcode.TEXT) == self._text
                         await self._message(bytes(frame.data))
                     self.pongs += frame.opcode is Opcode.PONG
-                await self.flush()
+                if self.protocol.writes:  # else whoever sends, and may wait for the server, would hold up what we read
+                    await self.flush()
                 data = await self.transport.receive()
         except _LOST:
             pass

@@ -25,6 +25,8 @@ from tests.streaming.serving import Runtime, Served, serving
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from anyio.abc import ByteSendStream
+
     from cri_shim.cri.remote_streams import RemoteStreams
 
 pytestmark = pytest.mark.anyio
@@ -206,6 +208,38 @@ async def test_a_silent_session_ends_also_when_its_client_waits_for_the_command_
             await session.write("stdin", bytes(200_000))
             with anyio.fail_after(20):
                 await ended.wait()
+
+
+@pytest.mark.parametrize("websocket", [False, True])
+async def test_a_client_that_does_not_take_its_output_is_still_heard(served: Served, *, websocket: bool) -> None:
+    heard: list[bytes] = []
+    stopped = anyio.Event()
+
+    async def floods_until_it_hears(streams: RemoteStreams) -> int:
+        assert streams.stdin
+        assert streams.stdout
+
+        async def flood(stdout: ByteSendStream) -> None:
+            while True:
+                await stdout.send(bytes(1 << 20))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(flood, streams.stdout)
+            await anyio.sleep(0.3)  # by then, it waits for the client
+            heard.append(await streams.stdin.receive())
+            stopped.set()
+            tasks.cancel_scope.cancel()
+        return 0
+
+    served.runtime.commands["flood"] = floods_until_it_hears
+    url = served.server.exec(cri.ExecRequest(cmd=["flood"], stdin=True, stdout=True))
+    over_websocket, over_spdy = websocket_command(url, V4), spdy_command(url, V4, stdin=True, stderr=False)
+    async with over_websocket if websocket else over_spdy as session:
+        await anyio.sleep(0.3)
+        await session.write("stdin", b"\x03")
+        with anyio.fail_after(20):
+            await stopped.wait()
+    assert heard == [b"\x03"]
 
 
 async def test_pings_are_answered_in_every_protocol(served: Served) -> None:
