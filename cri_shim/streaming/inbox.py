@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BOUND_BYTES = 64 << 10
+_PIECE_BYTES = 64 << 10  # what is received at a time, as a rule
 
 
 class Inbox(ByteReceiveStream):
@@ -36,7 +37,9 @@ class Inbox(ByteReceiveStream):
         if self._closed or not data:
             self._used(len(data))
             return
-        self._chunks.append(data)
+        self._chunks += (
+            data[at : at + _PIECE_BYTES] for at in range(0, len(data), _PIECE_BYTES)
+        )  # each is copied once
         self._bytes += len(data)
         self._news.set()
         while self._bytes > self._bound:

@@ -56,7 +56,7 @@ class WebSocketClient:
                         assert (frame.opcode is Opcode.TEXT) == self._text
                         await self._message(bytes(frame.data))
                     self.pongs += frame.opcode is Opcode.PONG
-                if self.protocol.writes:  # else whoever sends, and may wait for the server, would hold up what we read
+                if not self._sending.locked():  # who sends may wait for the server, and must not hold up what we read
                     await self.flush()
                 data = await self.transport.receive()
         except _LOST:
@@ -76,15 +76,17 @@ class WebSocketClient:
             await self.inbox(data[0]).put(data[1:])
 
     async def send(self, channel: int, data: bytes) -> None:
-        if self._text:
-            self.protocol.send_text(str(channel).encode() + base64.b64encode(data))
-        else:
-            self.protocol.send_binary(bytes([channel]) + data)
-        await self.flush()
+        async with self._sending:
+            if self._text:
+                self.protocol.send_text(str(channel).encode() + base64.b64encode(data))
+            else:
+                self.protocol.send_binary(bytes([channel]) + data)
+            await self._write()
 
     async def send_raw(self, data: bytes) -> None:
-        self.protocol.send_binary(data)
-        await self.flush()
+        async with self._sending:
+            self.protocol.send_binary(data)
+            await self._write()
 
     async def ping(self) -> None:
         self.protocol.send_ping(b"ping")
@@ -97,8 +99,11 @@ class WebSocketClient:
 
     async def flush(self) -> None:
         async with self._sending:
-            if data := b"".join(self.protocol.data_to_send()):
-                await self.transport.send(data)
+            await self._write()
+
+    async def _write(self) -> None:
+        if data := b"".join(self.protocol.data_to_send()):
+            await self.transport.send(data)
 
 
 @asynccontextmanager
