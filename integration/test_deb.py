@@ -65,11 +65,11 @@ def test_it_is_installed_runs_switches_the_node_over_and_leaves_nothing(node: No
     assert "/etc/systemd/system/multi-user.target.wants/cri-shim.service" in planned
     assert "create /etc/systemd/system/cri-shim.service" not in planned, "the package's own unit does"
     node.run([COMMAND, "install", "--apply"])
-    serve = node.popen([COMMAND, "serve", "--log-format", "json"], stderr=subprocess.PIPE)
-    assert serve.stderr
-    assert b"waiting for containerd" in serve.stderr.readline()
-    serve.terminate()
-    assert serve.wait(20) == 0
+    with node.popen([COMMAND, "serve", "--log-format", "json"], stderr=subprocess.PIPE) as serve:
+        assert serve.stderr
+        assert b"waiting for containerd" in serve.stderr.readline()
+        serve.terminate()
+        assert serve.wait(20) == 0
     node.run(["dpkg", "--purge", "cri-shim"], timeout=300)
     node.run(["sh", "-c", "rm -rf /run/cri-shim; rmdir /var/lib/containerd/* /var/lib/containerd 2>/dev/null || true"])
     assert files(node) - before == set()
