@@ -22,12 +22,13 @@ from cri_shim.smoke import place
 from cri_shim.smoke.catalog import CHECKS, chosen
 from integration.harness import shim
 from integration.harness.containerd import PEER
+from integration.harness.registry import SMOKE_PORT
 from integration.kubelet import BUSYBOX
 from integration.lying_endpoint import lying, refusing
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from click.testing import Result
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.anyio]
 
-PORT = 39118
 SECONDS = 240.0
 # Features of a machine that not every one has; what the peer of this version doesn't implement says so itself.
 SKIPPED = re.compile(
@@ -58,7 +58,7 @@ class Smoke:
     @property
     def argv(self) -> list[str]:
         socket = PEER.socket if self.running.peer else shim.SOCKET
-        return shim.command("smoke", "--endpoint", f"unix://{socket}", "--registry-port", str(PORT))
+        return shim.command("smoke", "--endpoint", f"unix://{socket}", "--registry-port", str(SMOKE_PORT))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -85,13 +85,8 @@ class Smoke:
 
 
 @pytest.fixture
-def smoke(running: RunningNode) -> Iterator[Smoke]:
-    """The node's mirrors make an exception for the command's own registry."""
-    exception = f"/etc/containerd/certs.d/127.0.0.1:{PORT}/hosts.toml"
-    running.node.write(exception, "")
-    yield Smoke(running)
-    running.node.path(exception).unlink()
-    running.node.path(exception).parent.rmdir()
+def smoke(running: RunningNode) -> Smoke:
+    return Smoke(running)
 
 
 async def test_every_check_passes_or_says_why_and_all_reports_tell_the_same(
@@ -179,7 +174,7 @@ async def test_an_image_that_can_not_be_pulled_is_no_failure_of_a_check(smoke: S
 def test_a_node_can_be_tested_from_outside(smoke: Smoke, kubelet: Kubelet) -> None:  # noqa: ARG001
     """Files and network are the runtime's, whoever's namespaces the command is in."""
     wanted = ["--only", "network", "--only", "logs", "--only", "streams.exec-over-spdy", "--only", "mounts.*node"]
-    result = in_this_process("--endpoint", outside(smoke), "--registry-port", PORT, *wanted)
+    result = in_this_process("--endpoint", outside(smoke), "--registry-port", SMOKE_PORT, *wanted)
     assert result.exit_code == 0, result.output
     assert not smoke.directory().exists()
 

@@ -25,6 +25,7 @@ With crictl, as root:
   crictl start "$ctr"; crictl exec --sync "$ctr" ip addr; crictl inspectp "$pod"
   crictl rmp --force "$pod"
 
+All of it, tested:     cri-shim smoke --registry-port 5099
 The node from inside:  nsenter --target {pid} --all
 Logs:                  /proc/{pid}/root/var/log/cri-shim.log, containerd.log, pods/
 Ctrl-C ends it, and leaves nothing."""

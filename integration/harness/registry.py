@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from integration.harness.node import Node
     from integration.images.content import Image
 
+SMOKE_PORT: Final = 5099  # of `cri-shim smoke`'s own registry, which the node's mirrors don't stand in for
 _CONFIG: Final = "/etc/registry.yml"
 
 
@@ -23,6 +24,7 @@ class Registry:
 
     def __init__(self, node: Node) -> None:
         self.node = node
+        node.write(f"{build.CERTS_D}/127.0.0.1:{SMOKE_PORT}/hosts.toml", "")
         # JSON is YAML.
         node.write(
             _CONFIG,

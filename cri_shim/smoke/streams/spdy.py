@@ -17,7 +17,7 @@ from cri_shim.streaming.inbox import Inbox
 from cri_shim.streaming.lost import LOST
 from cri_shim.streaming.spdy.connection import Connection, Side
 from cri_shim.streaming.spdy.events import DataReceived, StreamEnded, StreamReplied, StreamReset
-from cri_shim.streaming.spdy.faults import RemoteFault
+from cri_shim.streaming.spdy.faults import LocalFault, RemoteFault
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ _FRAME: Final = 32 << 10
 
 
 class Stream:
-    """A stream that we have opened."""
+    """A stream that we have opened. What is sent after the server has ended it is lost, as on a socket."""
 
     def __init__(self, client: SpdyClient, stream_id: int) -> None:
         self.id = stream_id
@@ -43,13 +43,15 @@ class Stream:
 
     async def send(self, data: bytes) -> None:
         """Send on it."""
-        for at in range(0, len(data), _FRAME):
-            self._client.connection.send(self.id, data[at : at + _FRAME])
-            await self._client.flush()
+        with suppress(LocalFault):
+            for at in range(0, len(data), _FRAME):
+                self._client.connection.send(self.id, data[at : at + _FRAME])
+                await self._client.flush()
 
     async def end(self) -> None:
         """Send no more."""
-        self._client.connection.end(self.id)
+        with suppress(LocalFault):
+            self._client.connection.end(self.id)
         await self._client.flush()
 
     def over(self) -> None:
