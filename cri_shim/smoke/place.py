@@ -42,8 +42,12 @@ class Place:
         with ExitStack() as made:
             connection = await netns.tcp_socket(self.network, family, made)
             await asyncio.get_running_loop().sock_connect(connection, (host, port))
+            try:
+                stream = await anyio.abc.SocketStream.from_socket(connection)
+            except ValueError as error:  # it is over already
+                raise ConnectionResetError(f"{host}:{port}: the connection was reset at once") from error
             made.pop_all()
-        return await anyio.abc.SocketStream.from_socket(connection)
+        return stream
 
     async def listen(self, host: str, port: int, made: ExitStack) -> socket.socket:
         """A TCP socket that listens in the runtime's network; `made` closes it. Raises OSError."""

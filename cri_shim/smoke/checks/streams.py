@@ -236,7 +236,7 @@ async def input_ends_with_the_first_client(s: Subject) -> None:
 @streams.check
 async def attach_ends_with_the_container(s: Subject) -> None:
     """When the container ends, so does an attached client's session."""
-    container = await s.run(s.container_config(["sh", "-c", "read -r x; echo bye"], stdin=True))
+    container = await s.run(s.container_config(["sh", "-c", "read -r x; echo bye; sleep 0.5"], stdin=True))
     async with _attach(s, container, stdin=True) as session:
         await session.write(b"go\n")
         equal("the rest of the output", b"bye\n", await session.read_all())
