@@ -77,6 +77,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _PAUSES = (0.05, 2.0)  # seconds: the first, the longest
+_RIVAL = "both have the same pods: put io.containerd.grpc.v1.cri into its disabled_plugins, and restart it"
 
 
 async def serve(settings: Settings, supervisor: Supervisor, reloads: Reloads) -> None:
@@ -223,12 +224,15 @@ async def _wait_for_containerd(parts: Parts) -> None:
     while True:
         try:
             parts.health.version = await parts.containerd.check()
+            rival = await parts.containerd.serves_cri()
         except Unavailable as error:
             pause = next(pauses)
             log.warning("waiting for containerd", error=str(error), next_try_in=pause)
             await anyio.sleep(pause)
         else:
             parts.health.problem = None
+            if rival:
+                log.warning("containerd's own CRI plugin is on", remedy=_RIVAL)
             return
 
 

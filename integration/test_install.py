@@ -104,6 +104,19 @@ def test_a_containerd_that_will_not_do_is_refused_before_anything_is_changed(fre
         fresh.containerd.daemon.restart()
 
 
+def test_a_containerd_whose_own_cri_is_on_is_warned_of(fresh: RunningNode) -> None:
+    configuration, shim = fresh.node.path(MAIN.config), Shim(fresh.node)
+    before = configuration.read_text()
+    configuration.write_text(before.replace(f"disabled_plugins = ['{CRI}']\n", ""))
+    try:
+        fresh.containerd.daemon.restart()
+        with shim.daemon:
+            assert f"put {CRI} into its disabled_plugins" in shim.daemon.log_text()
+    finally:
+        configuration.write_text(before)
+        fresh.containerd.daemon.restart()
+
+
 async def test_a_node_is_switched_over_as_a_drop_in_with_its_pods_running_and_back(fresh: RunningNode) -> None:
     node, plugin = fresh.node, probes.serves_cri
     fresh.containerd.daemon.stop()

@@ -63,6 +63,11 @@ class Client:
         requirements.check(self.address, version, await self.introspection.plugins())
         return version
 
+    async def serves_cri(self) -> bool:
+        """Whether its own CRI plugin is on, which would take our pods for its own."""
+        found = await self.introspection.plugins("type==io.containerd.grpc.v1,id==cri")
+        return any(not plugin.HasField("init_err") for plugin in found)
+
     def close(self) -> None:
         """Close both connections; calls under way end with Unavailable."""
         self._calls.close()
