@@ -182,7 +182,7 @@ def test_a_pod_whose_sandbox_has_died_is_made_anew(kubelet: StandaloneKubelet) -
     status = kubelet.until(
         "sandbox", lambda status: status.condition("Ready") and status.container().id not in ("", before)
     )
-    assert status.container().restart_count == 1
+    assert status.container().restart_count >= 1  # it may be tried once more in the dead sandbox
     assert status.pod_ip
 
 
