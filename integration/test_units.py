@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from grpclib import GRPCError
 from grpclib.client import Channel
+from grpclib.const import Status
 
 from cri_shim.api.runtime import v1 as cri
 from integration.harness import this_machine
@@ -64,7 +66,7 @@ class Story:
         return self.node.run([COMMAND, *words], timeout=120).stdout
 
     def journal(self) -> str:
-        return self.node.run(["journalctl", "-b", "-o", "cat", "-u", "cri-shim", "-n", "40"], check=False).stdout
+        return self.node.run(["journalctl", "-b", "-o", "cat", "-u", "cri-shim", "-n", "400"], check=False).stdout
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +95,16 @@ async def client(socket: str) -> AsyncIterator[Kubelet]:
 async def still_runs(story: Story, socket: str = SOCKET) -> None:
     """The pod and its container are what they were, process for process."""
     async with client(socket) as kubelet:
-        (pod,) = await kubelet.list_pods()
+
+        async def listed() -> list[cri.PodSandbox] | None:
+            try:
+                return await kubelet.list_pods()
+            except GRPCError as error:  # while it looks at what runs, as the kubelet knows it
+                if error.status is not Status.UNAVAILABLE:
+                    raise
+                return None
+
+        (pod,) = await eventually(listed, 60)
         assert (pod.id, pod.state) == (story.pod, cri.PodSandboxState.SANDBOX_READY)
         assert (await kubelet.status(story.container)).state == cri.ContainerState.CONTAINER_RUNNING
         assert (await kubelet.exec(story.container, "echo", "here")).stdout == b"here\n"
@@ -144,7 +155,7 @@ async def test_installed_it_is_active_when_it_can_serve_and_has_the_pod(story: S
 
 def test_systemd_finds_nothing_wrong_with_the_units(story: Story) -> None:
     paths = [story.shown(unit, "FragmentPath") for unit in UNITS]
-    done = story.node.run(["systemd-analyze", "verify", *paths], timeout=120)
+    done = story.node.run(["systemd-analyze", "verify", "--man=no", *paths], timeout=120)
     assert [line for line in done.stderr.splitlines() if "cri-shim" in line] == []
 
 
