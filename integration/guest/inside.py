@@ -23,6 +23,7 @@ from integration.guest.work import OUTCOMES, RESULTS, SOURCE, STEPS, Outcome, St
 _PORTS: Final = "/dev/virtio-ports"
 _SWAP: Final = "/swap"
 _SWAP_SIZE: Final = 256 << 20
+_UDEV: Final = ("systemd-udevd.service", "systemd-udevd-control.socket", "systemd-udevd-kernel.socket")
 _GRACE: Final = 30  # seconds for a step that was told to end
 
 
@@ -36,7 +37,10 @@ def main() -> None:
     os.environ |= {"CRI_SHIM_CACHE": CACHE, "HOME": "/root", "LANG": "C.UTF-8", "PYTHONPYCACHEPREFIX": bytecode}
     os.symlink(bytecode, f"{CACHE}/{BYTECODE}")  # nodes find it where theirs is
     _swap_on()
-    subprocess.run(["systemctl", "start", "dbus.service"], check=True)  # not in the middle of a test
+    # What systemd would start or end in the middle of a test.
+    subprocess.run(["systemctl", "start", "dbus.service"], check=True)
+    subprocess.run(["udevadm", "settle"], check=True)
+    subprocess.run(["systemctl", "stop", *_UDEV], check=True)
     Path(RESULTS).mkdir(parents=True)
     steps = [Step.from_json(one) for one in json.loads(Path(SOURCE, STEPS).read_text())]
     outcomes = [_run(step) for step in steps]
