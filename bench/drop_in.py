@@ -78,7 +78,7 @@ def main() -> None:
         running.registry.publish([image])
         (name,) = image.names
         ctr(running.node, MAIN.socket, "images", "pull", *HOSTS, name)
-        ctr(running.node, MAIN.socket, "images", "export", ARCHIVE, name)
+        ctr(running.node, MAIN.socket, "images", "export", "--local", ARCHIVE, name)
         print(table(measure(running.node, name, rounds)))
 
 

@@ -150,9 +150,9 @@ async def test_the_sandbox_image_is_had_from_an_archive_where_one_is_named(
 ) -> None:
     """Improvement: containerd can only pull it. What is wrong with an archive is no reason not to try that."""
     await client.pull(PAUSE)
-    if archive != "missing":
+    if archive != "missing":  # by `--local`: without it, ctr may end before all is written
         pulling.containerd.ctr(
-            "images", "export", *(["--skip-manifest-json"] if archive == "OCI" else []), ARCHIVE, PAUSE
+            "images", "export", "--local", *(["--skip-manifest-json"] if archive == "OCI" else []), ARCHIVE, PAUSE
         )
     await client.remove_image(PAUSE)
     daemon = pulling.registry.daemon
