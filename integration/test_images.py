@@ -141,7 +141,7 @@ async def test_an_image_in_use_can_be_removed_and_its_container_runs_on(
         assert (await kubelet.exec(container, "cat", "/etc/passwd")).exit_code == 0
         assert (await kubelet.status(container)).image_ref
         with pytest.raises(GRPCError) as caught:
-            await kubelet.create(pod, kubelet.container_config(image=name))
+            await kubelet.create(pod, kubelet.container_config(name="another", image=name))
         assert caught.value.status is Status.NOT_FOUND
     finally:
         await kubelet.pull(BUSYBOX)
