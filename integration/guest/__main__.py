@@ -5,7 +5,7 @@
     python -m integration.guest --list
 
 Reports (JUnit) and logs go to the directory that `--results` names. Where $CRITEST names a critest binary, its AppArmor
-tests are steps, too.
+tests are steps, too; where there is buildah, a boot of the kind node image is one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import tarfile
 import tempfile
@@ -20,7 +21,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from integration.guest import disks, machine, work
+from integration.guest import disks, kind, machine, work
 from integration.harness.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns 0 when all steps succeeded, 1 when one didn't, 2 when there is no guest."""
     critest = os.environ.get("CRITEST")
     slow = machine.accelerator() != machine.KVM
-    steps = {step.name: step for step in work.steps(slow=slow, critest=bool(critest))}
+    offered = work.steps(slow=slow, critest=bool(critest), buildah=bool(shutil.which("buildah")))
+    steps = {step.name: step for step in offered}
     parser = argparse.ArgumentParser(prog="integration.guest", description="tests in a machine of their own")
     parser.add_argument("steps", nargs="*", metavar="STEP", help=f"of: {', '.join(steps)} (default: all)")
     parser.add_argument("--list", action="store_true", help="print the steps with their commands")
@@ -47,18 +49,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         machine.require()
-        with tempfile.TemporaryDirectory(prefix="cri-shim-guest-") as directory:
-            return _run(chosen, Path(directory), options.results, Path(critest) if critest else None)
+        code = 0
+        for alone in (False, True):  # the node image is a machine of its own
+            if those := [step for step in chosen if (step.name == work.KIND_NODE) is alone]:
+                results = options.results / work.KIND_NODE if options.results and alone else options.results
+                with tempfile.TemporaryDirectory(prefix="cri-shim-guest-") as directory:
+                    code |= _run(those, Path(directory), results, Path(critest) if critest else None)
     except HarnessError as error:
         sys.stderr.write(f"guest: {error}\n")
         return 2
+    return code
 
 
 def _run(steps: Sequence[work.Step], directory: Path, results: Path | None, critest: Path | None) -> int:
     """Boot, wait, and show what came of it."""
-    boot = disks.boot()
-    project = disks.project(directory, json.dumps([step.to_json() for step in steps]), critest)
-    guest = machine.Machine(boot, project, work.COMMAND, directory)
+    if steps[0].name == work.KIND_NODE:
+        guest = machine.Machine(kind.boot(directory, steps), kind.COMMAND, directory, kind.WORDS)
+    else:
+        boot = disks.boot(disks.project(directory, json.dumps([step.to_json() for step in steps]), critest))
+        guest = machine.Machine(boot, work.COMMAND, directory)
     begin = time.monotonic()
     guest.run(_BOOT + sum(step.seconds for step in steps))
     seconds = time.monotonic() - begin

@@ -55,6 +55,15 @@ class Disk:
 
 
 @dataclass(frozen=True)
+class Kernel:
+    """The guest's kernel, the directory of its modules, and an initial RAM disk that finds the root."""
+
+    image: Path
+    initrd: Path
+    modules: Path
+
+
+@dataclass(frozen=True)
 class Boot:
     """A kernel, its initial RAM disk, and the disks, the root's first."""
 
@@ -63,21 +72,29 @@ class Boot:
     disks: tuple[Disk, ...]
 
 
-def boot() -> Boot:
-    """Build what isn't built yet. Raises `HarnessError` when the machine can't."""
+def boot(project: Disk) -> Boot:
+    """Build what isn't built yet; the last disk is the `project`. Raises `HarnessError` when the machine can't."""
     host.require_programs("mmdebstrap", "mke2fs")
     system = _system()
     layers = {"images": images.layer(), **dict(zip(("python", "debian"), rootfs.python(), strict=True))}
     testing = rootfs.testing(system) / rootfs.PYTHON.lstrip("/")
+    found = kernel()
     return Boot(
-        kernel=_newest(system, "vmlinuz-*"),
-        initrd=_newest(system, "initrd.img-*"),
+        kernel=found.image,
+        initrd=found.initrd,
         disks=(
             Disk("root", _cached("root", system.name, system, _ROOT_SIZE), "/"),
             Disk("testing", _cached("testing", testing.parents[1].name, testing), rootfs.PYTHON),
             *(Disk(label, _cached(label, tree.name, tree), f"{CACHE}/{tree.name}") for label, tree in layers.items()),
+            project,
         ),
     )
+
+
+def kernel() -> Kernel:
+    """Debian's. Raises `HarnessError` when the machine can't build a Debian."""
+    system = _system()
+    return Kernel(_newest(system, "vmlinuz-*"), _newest(system, "initrd.img-*"), system / "usr/lib/modules")
 
 
 def project(directory: Path, steps: str, critest: Path | None) -> Disk:
@@ -94,7 +111,7 @@ def project(directory: Path, steps: str, critest: Path | None) -> Disk:
     if critest:
         shutil.copy2(critest, staged / CRITEST)
     _compile(staged)
-    _make("project", staged, directory / "project.ext4")
+    make("project", staged, directory / "project.ext4")
     return Disk("project", directory / "project.ext4", SOURCE)
 
 
@@ -126,11 +143,12 @@ def _newest(system: Path, pattern: str) -> Path:
 
 def _cached(label: str, recipe: str, tree: Path, size: int = 0) -> Path:
     """The image of a cached tree; `recipe` is the name that the tree is cached by."""
-    built = cache.tree(f"disk-{label}", [recipe, size], lambda directory: _make(label, tree, directory / _IMAGE, size))
+    built = cache.tree(f"disk-{label}", [recipe, size], lambda directory: make(label, tree, directory / _IMAGE, size))
     return built / _IMAGE
 
 
-def _make(label: str, tree: Path, image: Path, size: int = 0) -> None:
+def make(label: str, tree: Path, image: Path, size: int = 0) -> None:
+    """Make an ext4 `image` of a tree, at least `size` bytes large. Raises `HarnessError` when mke2fs fails."""
     blocks = max(size, _LEAST + int(_SLACK * _occupied(tree))) // _BLOCK
     features = ["-O", "^has_journal", "-E", "lazy_itable_init=0,root_owner=0:0"]
     command = ["mke2fs", "-q", "-t", "ext4", "-b", str(_BLOCK), *features, "-L", label, "-d", str(tree), str(image)]

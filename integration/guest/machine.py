@@ -17,7 +17,7 @@ from integration.harness.errors import HarnessError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from integration.guest.disks import Boot, Disk
+    from integration.guest.disks import Boot
 
 QEMU: Final = "qemu-system-x86_64"
 OUTPUT: Final = "output"
@@ -52,12 +52,12 @@ _KERNEL: Final = (
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine to be; `directory` is where its console log and its results go."""
+    """A machine to be; `directory` is where its console log and its results go, `words` are more for its kernel."""
 
     boot: Boot
-    project: Disk
     command: str
     directory: Path
+    words: tuple[str, ...] = ()
 
     @property
     def console(self) -> Path:
@@ -87,7 +87,7 @@ class Machine:
         return self.console.read_text(errors="replace")[-size:] if self.console.exists() else ""
 
     def _command(self) -> list[str]:
-        drives = [f"file={disk.image},if=virtio,format=raw,snapshot=on" for disk in (*self.boot.disks, self.project)]
+        drives = [f"file={disk.image},if=virtio,format=raw,snapshot=on" for disk in self.boot.disks]
         return [
             QEMU,
             *("-machine", "q35", "-accel", accelerator(), "-cpu", _CPU[accelerator()]),
@@ -101,11 +101,8 @@ class Machine:
         ]
 
     def _kernel_line(self) -> str:
-        mounts = [
-            f"systemd.mount-extra=LABEL={disk.label}:{disk.target}:ext4:rw"
-            for disk in (*self.boot.disks[1:], self.project)
-        ]
-        return " ".join([*_KERNEL, *mounts, f'systemd.run="{self.command}"'])
+        mounts = [f"systemd.mount-extra=LABEL={disk.label}:{disk.target}:ext4:rw" for disk in self.boot.disks[1:]]
+        return " ".join([*_KERNEL, *self.words, *mounts, f'systemd.run="{self.command}"'])
 
 
 def require() -> None:

@@ -17,6 +17,7 @@ STEPS: Final = "steps.json"
 RESULTS: Final = "/var/lib/cri-shim-guest"
 OUTCOMES: Final = "outcomes.json"
 CRITEST: Final = "critest"
+KIND_NODE: Final = "kind-node"  # a step in a machine of its own
 
 
 # As the kernel's command line has it: what doesn't need quotes.
@@ -83,8 +84,11 @@ class Outcome:
         return asdict(self)
 
 
-def steps(*, slow: bool, critest: bool) -> Iterator[Step]:
-    """All of them; on a `slow` machine, whose processor is software, they may take longer. `critest` is on the disk."""
+def steps(*, slow: bool, critest: bool, buildah: bool) -> Iterator[Step]:
+    """All of them; on a `slow` machine, whose processor is software, they may take longer. `critest` is on the disk.
+
+    With `buildah` on this machine the kind node image can be built, and is a machine of its own.
+    """
     stretched = {SLOWNESS: str(_SLOWNESS)} if slow else {}
     for endpoint in ("shim", "containerd"):
         yield _tests(f"cgroups-{endpoint}", _CGROUPS, stretched, endpoint)
@@ -93,6 +97,9 @@ def steps(*, slow: bool, critest: bool) -> Iterator[Step]:
             yield _critest(stretched, endpoint)
     yield _tests("differential", ("integration/differential", "-k", _DIFFERENTIAL), stretched)
     yield _tests("units", ("integration/test_units.py",), {**stretched, SWITCH: VALUE})
+    if buildah:
+        check = (f"{PYTHON}/bin/python3", "-m", "integration.kind_node.booted")
+        yield Step(KIND_NODE, check, _LONGEST, stretched)
 
 
 def _critest(environment: Mapping[str, str], endpoint: str) -> Step:

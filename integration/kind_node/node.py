@@ -19,6 +19,7 @@ from cri_shim.linux import capabilities
 from integration.harness import probes
 from integration.harness.daemon import Daemon
 from integration.harness.node import Node, NodePlan
+from integration.kind_node.network import NETWORK
 from integration.kind_node.units import Unit
 
 if TYPE_CHECKING:
@@ -26,26 +27,6 @@ if TYPE_CHECKING:
 
 CONTAINERD, SHIM, SHIM_SOCKET = "containerd.service", "cri-shim.service", "cri-shim.socket"
 CONFIG: Final = "/etc/containerd/config.toml"
-SUBNET: Final = "10.244.0.0/24"
-# As kindnet writes it, for one node.
-_NETWORK: Final = {
-    "cniVersion": "0.3.1",
-    "name": "kindnet",
-    "plugins": [
-        {
-            "type": "ptp",
-            "ipMasq": False,
-            "mtu": 1500,
-            "ipam": {
-                "type": "host-local",
-                "dataDir": "/run/cni-ipam-state",
-                "routes": [{"dst": "0.0.0.0/0"}],
-                "ranges": [[{"subnet": SUBNET}]],
-            },
-        },
-        {"type": "portmap", "capabilities": {"portMappings": True}},
-    ],
-}
 
 
 @dataclass(eq=False)
@@ -105,7 +86,7 @@ class KindNode:
         """A node with everything started, in the order of the units."""
         kind = cls(Node.start(NodePlan((image,), disks=("/var/lib/containerd",))))
         try:
-            kind.node.write("/etc/cni/net.d/10-kindnet.conflist", json.dumps(_NETWORK))
+            kind.node.write("/etc/cni/net.d/10-kindnet.conflist", json.dumps(NETWORK))
             kind.as_kind_configures()
             kind.start()
         except BaseException:

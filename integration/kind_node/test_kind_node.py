@@ -26,7 +26,9 @@ from integration.images import build
 from integration.images.archive import archive
 from integration.images.store import Store
 from integration.kind_node import bases, images
-from integration.kind_node.node import CONTAINERD, SHIM, SHIM_SOCKET, SUBNET, KindNode
+from integration.kind_node.booted import PAUSE
+from integration.kind_node.network import SUBNET
+from integration.kind_node.node import CONTAINERD, SHIM, SHIM_SOCKET, KindNode
 from integration.kind_node.units import Unit
 from integration.kubelet import BUSYBOX, Kubelet, eventually
 from integration.streaming_client import connect
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.anyio, pytest.mark.shim_only, pytest.mark.timeout(900)]
 
-PAUSE = "registry.k8s.io/pause:3.10"
 PAGE = "a page of the pod"
 SAYS = ("sh", "-c", f"mkdir /www; echo '{PAGE}' >/www/index.html; echo started; exec httpd -f -p 80 -h /www")
 

@@ -20,9 +20,10 @@ LABEL = 16  # bytes of an ext4 file system's
 @pytest.fixture
 def guest(tmp_path: Path) -> Machine:
     labels = ("root", "testing", "images", "python", "debian")
-    disks = tuple(Disk(label, tmp_path / label, f"/var/cache/cri-shim/{label}-{'0' * 16}") for label in labels)
-    boot = Boot(tmp_path / "kernel", tmp_path / "initrd", disks)
-    return Machine(boot, Disk("project", tmp_path / "project", work.SOURCE), work.COMMAND, tmp_path)
+    disks = [Disk(label, tmp_path / label, f"/var/cache/cri-shim/{label}-{'0' * 16}") for label in labels]
+    project = Disk("project", tmp_path / "project", work.SOURCE)
+    boot = Boot(tmp_path / "kernel", tmp_path / "initrd", (*disks, project))
+    return Machine(boot, work.COMMAND, tmp_path)
 
 
 def test_all_disks_are_shown_and_mounted_and_none_is_written(guest: Machine) -> None:
@@ -32,7 +33,7 @@ def test_all_disks_are_shown_and_mounted_and_none_is_written(guest: Machine) -> 
     assert all("snapshot=on" in drive for drive in drives)
     line = command[command.index("-append") + 1]
     assert "root=/dev/vda" in line
-    for disk in (*guest.boot.disks[1:], guest.project):
+    for disk in guest.boot.disks[1:]:
         assert f"systemd.mount-extra=LABEL={disk.label}:{disk.target}:ext4:rw" in line
         assert len(disk.label) <= LABEL
     assert line.endswith(f'systemd.run="{work.COMMAND}"')
@@ -40,24 +41,24 @@ def test_all_disks_are_shown_and_mounted_and_none_is_written(guest: Machine) -> 
 
 
 def test_a_slow_machine_gets_more_time_and_both_endpoints_are_asked_the_same() -> None:
-    steps = {step.name: step for step in work.steps(slow=True, critest=True)}
+    steps = {step.name: step for step in work.steps(slow=True, critest=True, buildah=True)}
     assert all(step.environment[SLOWNESS] == "10" for step in steps.values())
     for name in ("cgroups", "machine", "critest"):
         ours, peers = steps[f"{name}-shim"], steps[f"{name}-containerd"]
         assert [word.replace("containerd", "shim") for word in peers.command] == list(ours.command)
     assert SWITCH in steps["machine-shim"].environment
     assert SWITCH not in steps["cgroups-shim"].environment
-    assert all(SLOWNESS not in step.environment for step in work.steps(slow=False, critest=False))
+    assert all(SLOWNESS not in step.environment for step in work.steps(slow=False, critest=False, buildah=True))
 
 
 def test_steps_travel_as_json() -> None:
-    for step in work.steps(slow=True, critest=True):
+    for step in work.steps(slow=True, critest=True, buildah=True):
         assert work.Step.from_json(json.loads(json.dumps(step.to_json()))) == step
 
 
 def test_every_test_that_a_step_names_is_there() -> None:
     project = Path(machine.__file__).parents[2]
-    for step in work.steps(slow=False, critest=False):
+    for step in work.steps(slow=False, critest=False, buildah=False):
         named = [word.partition("::") for word in step.command if word.startswith("integration/")]
         assert named
         for path, _, function in named:
