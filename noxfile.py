@@ -119,7 +119,7 @@ def critest(session: nox.Session) -> None:
 
 @nox.session
 def guest(session: nox.Session) -> None:
-    """A machine of its own in qemu, for what hangs on cgroup v2, AppArmor and systemd; `-- --list` names the steps."""
+    """A machine of its own in qemu, for what hangs on cgroup v2, AppArmor, SELinux, systemd; `-- --list`: the steps."""
     if not shutil.which("qemu-system-x86_64"):
         session.skip("no qemu-system-x86_64: sudo apt-get install qemu-system-x86")
     install(session, *PROJECT)

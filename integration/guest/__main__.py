@@ -1,4 +1,4 @@
-"""Boots the guest, runs the steps in it, and says how they ended.
+"""Boots the guest, runs the steps in it, and says how they ended; once more for what wants SELinux in its kernel.
 
     python -m integration.guest                     all steps
     python -m integration.guest units apparmor      some of them
@@ -50,11 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         machine.require()
         code = 0
-        for alone in (False, True):  # the node image is a machine of its own
-            if those := [step for step in chosen if (step.name == work.KIND_NODE) is alone]:
-                results = options.results / work.KIND_NODE if options.results and alone else options.results
-                with tempfile.TemporaryDirectory(prefix="cri-shim-guest-") as directory:
-                    code |= _run(those, Path(directory), results, Path(critest) if critest else None)
+        for alone, security in dict.fromkeys((step.name == work.KIND_NODE, step.security) for step in chosen):
+            # The node image is a machine of its own.
+            those = [step for step in chosen if (step.name == work.KIND_NODE, step.security) == (alone, security)]
+            results = options.results / work.KIND_NODE if options.results and alone else options.results
+            with tempfile.TemporaryDirectory(prefix="cri-shim-guest-") as directory:
+                code |= _run(those, Path(directory), results, Path(critest) if critest else None)
     except HarnessError as error:
         sys.stderr.write(f"guest: {error}\n")
         return 2
@@ -62,12 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(steps: Sequence[work.Step], directory: Path, results: Path | None, critest: Path | None) -> int:
-    """Boot, wait, and show what came of it."""
+    """Boot the kernel that all these steps want, wait, and show what came of it."""
     if steps[0].name == work.KIND_NODE:
         guest = machine.Machine(kind.boot(directory, steps), kind.COMMAND, directory, kind.WORDS)
     else:
         boot = disks.boot(disks.project(directory, json.dumps([step.to_json() for step in steps]), critest))
-        guest = machine.Machine(boot, work.COMMAND, directory)
+        guest = machine.Machine(boot, work.COMMAND, directory, security=steps[0].security)
     begin = time.monotonic()
     guest.run(_BOOT + sum(step.seconds for step in steps))
     seconds = time.monotonic() - begin

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 CACHE: Final = "/var/cache/cri-shim"  # the guest's $CRI_SHIM_CACHE
 BYTECODE: Final = "bytecode"  # in `SOURCE`
 
-_PACKAGES: Final = ("apparmor", "dbus", "initramfs-tools", "linux-image-amd64", "systemd-sysv", "udev", "zstd")
+_PACKAGES: Final = (
+    *("apparmor", "dbus", "initramfs-tools", "linux-image-amd64", "systemd-sysv", "udev", "zstd"),
+    *("libselinux1", "policycoreutils", "selinux-policy-default"),
+)
 # An initial RAM disk that finds ext4 on virtio, and has nothing else.
 _ESSENTIAL_HOOKS: Final = (
     'mkdir -p "$1/etc/initramfs-tools/conf.d"',
@@ -34,6 +37,8 @@ _ESSENTIAL_HOOKS: Final = (
 )
 _HOOKS: Final = (
     'find "$1/etc/apparmor.d" -maxdepth 1 -type f -delete',  # the distribution's profiles take long to load
+    # systemd loads the policy where the kernel has SELinux; nothing is refused, for no file is labelled.
+    'printf "SELINUX=permissive\\nSELINUXTYPE=default\\n" >"$1/etc/selinux/config"',
     f'mkdir -p "$1{CACHE}" "$1{SOURCE}" "$1{rootfs.PYTHON}"',
 )
 _ROOT_SIZE: Final = 8 << 30  # what isn't written takes no space on the host

@@ -31,6 +31,14 @@ KVM: Final = "kvm"
 _TCG: Final = "tcg,thread=multi"
 # What a processor in software can do besides is more work for it, not less.
 _CPU: Final = {KVM: "host", _TCG: "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16,+rdrand"}
+# A kernel has one of the two.
+APPARMOR: Final = "apparmor"
+SELINUX: Final = "selinux"
+_SECURITY: Final = {
+    APPARMOR: ("apparmor=1",),
+    # What a permissive policy would have refused is not told, thousands of times.
+    SELINUX: ("security=selinux", "selinux=1", "enforcing=0", "audit=0"),
+}
 _KERNEL: Final = (
     "console=ttyS0",
     "root=/dev/vda",
@@ -42,7 +50,6 @@ _KERNEL: Final = (
     "mitigations=off",
     "psi=1",
     f"hugepages={_HUGE_PAGES}",
-    "apparmor=1",
     "modules-load=overlay,br_netfilter",
     "systemd.mask=apparmor.service",  # its set of profiles is empty
     "systemd.run_success_action=poweroff",
@@ -52,12 +59,16 @@ _KERNEL: Final = (
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine to be; `directory` is where its console log and its results go, `words` are more for its kernel."""
+    """A machine to be, with `security` in its kernel; `directory` is where its console log and its results go.
+
+    `words` are more for its kernel.
+    """
 
     boot: Boot
     command: str
     directory: Path
     words: tuple[str, ...] = ()
+    security: str = APPARMOR
 
     @property
     def console(self) -> Path:
@@ -102,7 +113,7 @@ class Machine:
 
     def _kernel_line(self) -> str:
         mounts = [f"systemd.mount-extra=LABEL={disk.label}:{disk.target}:ext4:rw" for disk in self.boot.disks[1:]]
-        return " ".join([*_KERNEL, *self.words, *mounts, f'systemd.run="{self.command}"'])
+        return " ".join([*_KERNEL, *_SECURITY[self.security], *self.words, *mounts, f'systemd.run="{self.command}"'])
 
 
 def require() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from integration.guest.machine import APPARMOR, SELINUX
 from integration.harness.patience import SLOWNESS
 from integration.harness.rootfs import PYTHON
 from integration.harness.this_machine import SWITCH, VALUE
@@ -57,12 +58,13 @@ _MACHINE: Final = (
 
 @dataclass(frozen=True)
 class Step:
-    """A command, with additions to its environment and the `seconds` that it may take."""
+    """A command, with additions to its environment, the `seconds` that it may take, and the kernel's `security`."""
 
     name: str
     command: tuple[str, ...]
     seconds: float
     environment: Mapping[str, str]
+    security: str = APPARMOR
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Self:
@@ -97,6 +99,9 @@ def steps(*, slow: bool, critest: bool, buildah: bool) -> Iterator[Step]:
             yield _critest(stretched, endpoint)
     yield _tests("differential", ("integration/differential", "-k", _DIFFERENTIAL), stretched)
     yield _tests("units", ("integration/test_units.py",), {**stretched, SWITCH: VALUE})
+    for endpoint in ("shim", "containerd"):
+        step = _tests(f"selinux-{endpoint}", ("integration/test_selinux.py",), {**stretched, SWITCH: VALUE}, endpoint)
+        yield replace(step, security=SELINUX)
     if buildah:
         check = (f"{PYTHON}/bin/python3", "-m", "integration.kind_node.booted")
         yield Step(KIND_NODE, check, _LONGEST, stretched)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,10 +41,20 @@ def test_all_disks_are_shown_and_mounted_and_none_is_written(guest: Machine) -> 
     assert len(line) < COMMAND_LINE
 
 
+def test_the_kernel_has_apparmor_or_selinux_but_never_both(guest: Machine) -> None:
+    lines = {one: replace(guest, security=one)._kernel_line().split() for one in (machine.APPARMOR, machine.SELINUX)}
+    assert "apparmor=1" in lines[machine.APPARMOR]
+    assert not any("selinux" in word for word in lines[machine.APPARMOR])
+    assert {"security=selinux", "selinux=1", "enforcing=0"} < set(lines[machine.SELINUX])
+    assert "apparmor=1" not in lines[machine.SELINUX]
+    wanted = {step.security for step in work.steps(slow=False, critest=False, buildah=True)}
+    assert wanted == set(lines)
+
+
 def test_a_slow_machine_gets_more_time_and_both_endpoints_are_asked_the_same() -> None:
     steps = {step.name: step for step in work.steps(slow=True, critest=True, buildah=True)}
     assert all(step.environment[SLOWNESS] == "10" for step in steps.values())
-    for name in ("cgroups", "machine", "critest"):
+    for name in ("cgroups", "machine", "critest", "selinux"):
         ours, peers = steps[f"{name}-shim"], steps[f"{name}-containerd"]
         assert [word.replace("containerd", "shim") for word in peers.command] == list(ours.command)
     assert SWITCH in steps["machine-shim"].environment
