@@ -27,21 +27,21 @@ def calls(method: str, code: str) -> float | None:
 
 def test_a_call_is_counted_by_its_status():
     for error in (None, NotFound("x"), NotFound("x"), KeyboardInterrupt()):
-        with suppress(NotFound, KeyboardInterrupt), ContainerdCall(METHOD.format("Get"), timed=True):
+        with suppress(NotFound, KeyboardInterrupt), ContainerdCall(METHOD.format("MadeUpGet"), timed=True):
             if error is not None:
                 raise error
-    assert calls("Get", "OK") == 1
-    assert calls("Get", "NOT_FOUND") == 2
-    assert calls("Get", "CANCELLED") == 1
-    timed = {"service": "containerd.services.tasks.v1.Tasks", "method": "Get"}
+    assert calls("MadeUpGet", "OK") == 1
+    assert calls("MadeUpGet", "NOT_FOUND") == 2
+    assert calls("MadeUpGet", "CANCELLED") == 1
+    timed = {"service": "containerd.services.tasks.v1.Tasks", "method": "MadeUpGet"}
     assert value("cri_shim_containerd_call_duration_seconds_count", **timed) == 4
 
 
 def test_a_call_that_waits_for_something_to_happen_is_not_timed():
-    with ContainerdCall(METHOD.format("Wait"), timed=False):
+    with ContainerdCall(METHOD.format("MadeUpWait"), timed=False):
         pass
-    assert calls("Wait", "OK") == 1
-    timed = {"service": "containerd.services.tasks.v1.Tasks", "method": "Wait"}
+    assert calls("MadeUpWait", "OK") == 1
+    timed = {"service": "containerd.services.tasks.v1.Tasks", "method": "MadeUpWait"}
     assert value("cri_shim_containerd_call_duration_seconds_count", **timed) == 0
 
 
